@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+// Every kernel that returns nothing: PW_KERNEL(name, parameters, arguments). Included several times on purpose.
+PW_KERNEL(activate, (pw_activation kind, const float *x, float *y, size_t n), (kind, x, y, n))
+PW_KERNEL(activate_gradient, (pw_activation kind, const float *x, const float *dy, float *dx, size_t n), (kind, x, dy, dx, n))
+PW_KERNEL(add, (const float *a, const float *b, float *out, size_t n), (a, b, out, n))
+PW_KERNEL(add_into, (const float *x, float *accumulator, size_t n), (x, accumulator, n))
+PW_KERNEL(geglu, (const float *h, float *y, size_t rows, size_t width), (h, y, rows, width))
+PW_KERNEL(geglu_gradient, (const float *h, const float *dy, float *dh, size_t rows, size_t width), (h, dy, dh, rows, width))
+PW_KERNEL(layer_norm, (const float *x, const float *weight, const float *bias, float *y, float *mean, float *rstd, size_t rows, size_t width, float epsilon),
+          (x, weight, bias, y, mean, rstd, rows, width, epsilon))
+PW_KERNEL(layer_norm_gradient, (const float *x, const float *weight, const float *mean, const float *rstd, const float *dy, float *dx, size_t rows, size_t width),
+          (x, weight, mean, rstd, dy, dx, rows, width))
+PW_KERNEL(channel_sums, (const float *x, double *sums, size_t pixels, size_t channels), (x, sums, pixels, channels))
+PW_KERNEL(channel_squares, (const float *x, const float *center, double *sums, size_t pixels, size_t channels), (x, center, sums, pixels, channels))
+PW_KERNEL(scale_shift, (pw_activation kind, const float *x, const float *scale, const float *shift, float *y, size_t pixels, size_t channels),
+          (kind, x, scale, shift, y, pixels, channels))
+PW_KERNEL(norm_gradient_sums,
+          (pw_activation kind, const float *x, const float *dy, const float *scale, const float *shift, const float *rstd, const float *offset,
+           double *first, double *second, size_t pixels, size_t channels),
+          (kind, x, dy, scale, shift, rstd, offset, first, second, pixels, channels))
+PW_KERNEL(norm_gradient_apply,
+          (pw_activation kind, const float *x, const float *dy, const float *scale, const float *shift, const float *p, const float *q,
+           const float *r, float *dx, size_t pixels, size_t channels),
+          (kind, x, dy, scale, shift, p, q, r, dx, pixels, channels))
+PW_KERNEL(softmax_block, (float *scores, size_t rows, size_t columns, size_t stride, float scale, float *maximum, float *sum, float *correction),
+          (scores, rows, columns, stride, scale, maximum, sum, correction))
+PW_KERNEL(scale_rows, (float *x, const float *factor, size_t rows, size_t width, size_t stride), (x, factor, rows, width, stride))
+PW_KERNEL(probabilities, (float *scores, const float *log_sum_exp, size_t rows, size_t columns, size_t stride, float scale),
+          (scores, log_sum_exp, rows, columns, stride, scale))
+PW_KERNEL(score_gradient, (const float *p, float *dp, const float *delta, size_t rows, size_t columns, size_t stride, float scale),
+          (p, dp, delta, rows, columns, stride, scale))
+PW_KERNEL(row_dots, (const float *a, const float *b, float *out, size_t rows, size_t width, size_t stride), (a, b, out, rows, width, stride))
+PW_KERNEL(squared_error_gradient, (const float *a, const float *b, const float *weights, float factor, float *da, size_t n), (a, b, weights, factor, da, n))
+PW_KERNEL(patches,
+          (const float *x, float *patches, size_t height, size_t width, size_t channels, size_t out_height, size_t out_width,
+           size_t kernel_height, size_t kernel_width, size_t stride, ptrdiff_t top, ptrdiff_t left, size_t first, size_t rows),
+          (x, patches, height, width, channels, out_height, out_width, kernel_height, kernel_width, stride, top, left, first, rows))
+PW_KERNEL(gather_patches,
+          (const float *patches, float *x, size_t height, size_t width, size_t channels, size_t out_height, size_t out_width,
+           size_t kernel_height, size_t kernel_width, size_t stride, ptrdiff_t top, ptrdiff_t left, size_t image, size_t y),
+          (patches, x, height, width, channels, out_height, out_width, kernel_height, kernel_width, stride, top, left, image, y))

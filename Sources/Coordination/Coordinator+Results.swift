@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+
+extension Coordinator {
+    /// Contradictions kept for one segment; more of them add nothing but rows.
+    private static let conflictLimit = 8
+
+    mutating func result(_ report: SegmentReport, at now: Instant, _ actions: inout [Action]) {
+        if workers[report.worker] != nil { heard(report.worker, at: now, &actions) }
+        workers[report.worker]?.foreign.remove(report.lease)
+        guard let trial = trial(report.trial) else {
+            actions.append(.acknowledge(report, .stale(reason: "there is no such trial")))
+            return
+        }
+        guard (1...max(1, trial.record.attempt)).contains(report.lease.attempt), trial.record.attempt > 0 else {
+            let reason = "attempt \(report.lease.attempt) was never granted; the latest is \(trial.record.attempt)"
+            actions.append(.acknowledge(report, .stale(reason: reason)))
+            return
+        }
+        if let kept = trial.segment(from: report.fromStep) {
+            compare(report, with: kept, trial, &actions)
+        } else if let pending = trial.pending, pending.fromStep == report.fromStep {
+            // Judged when the first one is on disk: the worker keeps its result and sends it again.
+            return
+        } else if let reason = refusal(of: report, trial) {
+            actions.append(.acknowledge(report, .stale(reason: reason)))
+            releaseLease(of: report, &actions)
+        } else {
+            update(report.trial) { $0.pending = report }
+            actions.append(.persist(report, .segment))
+        }
+    }
+
+    /// The reason why a trial has no use for a result; nil if it needs exactly this one, whoever computed it.
+    private func refusal(of report: SegmentReport, _ trial: Trial) -> String? {
+        if trial.record.state.isTerminal { return "the trial is \(trial.record.state.rawValue)" }
+        guard isOpen(report.trial.study) else { return "the study has ended" }
+        guard report.fromStep == trial.record.step, let end = segmentEnd(of: trial) else {
+            return "the trial is at step \(trial.record.step), the result starts at step \(report.fromStep)"
+        }
+        let reachesItsEnd = report.toStep == end || (report.finished && report.toStep > report.fromStep && report.toStep < end)
+        return reachesItsEnd ? nil : "the segment from step \(report.fromStep) ends at step \(end), the result at step \(report.toStep)"
+    }
+
+    private mutating func compare(_ report: SegmentReport, with kept: SegmentFact, _ trial: Trial, _ actions: inout [Action]) {
+        if report.digest == kept.digest, report.toStep == kept.toStep, report.finished == kept.finished {
+            actions.append(.acknowledge(report, .duplicate))
+            releaseLease(of: report, &actions)
+            return
+        }
+        let known = trial.conflicts[report.fromStep] ?? []
+        if known.contains(report.digest) || known.count >= Self.conflictLimit {
+            actions.append(.acknowledge(report, .conflict))
+            releaseLease(of: report, &actions)
+        } else {
+            actions.append(.persist(report, .conflict))
+        }
+    }
+
+    /// A worker that gets any answer to its result lets go of the lease; so must its trial.
+    private mutating func releaseLease(of report: SegmentReport, _ actions: inout [Action]) {
+        guard trial(report.trial)?.lease?.worker == report.worker, trial(report.trial)?.pending == nil else { return }
+        requeue(report.lease, reason: "its result was not the one that the trial needs", &actions)
+    }
+
+    /// The result is on disk: the trial goes on from it.
+    mutating func accepted(_ report: SegmentReport, _ actions: inout [Action]) {
+        guard let trial = trial(report.trial), trial.pending == report else { return }
+        if let lease = trial.lease {
+            if lease.id != report.lease || lease.worker != report.worker {
+                actions.append(.cancelLease(lease.worker, lease.id, reason: "another worker's result for the same steps came first"))
+            }
+            drop(lease)
+        }
+        workers[report.worker]?.acceptedSegments += 1
+        let steps = studies[report.trial.study]?.plan.steps ?? report.toStep
+        let isDone = report.finished || report.toStep >= steps
+        update(report.trial) { trial in
+            trial.pending = nil
+            trial.segments.append(report.segment)
+            trial.record.step = report.toStep
+            trial.record.crashes = 0
+            trial.vanished = []
+            trial.reclaimUntil = nil
+            if isDone {
+                trial.record.state = .complete
+            } else if let closing = trial.closing {
+                trial.record.state = closing.state
+                trial.record.failure = closing.reason
+            } else if trial.record.state != .paused {
+                trial.record.state = .waiting
+            }
+            trial.closing = nil
+        }
+        record(report.trial, &actions)
+        actions.append(.acknowledge(report, .accepted))
+    }
+
+    mutating func conflictKept(_ report: SegmentReport, _ actions: inout [Action]) {
+        guard let trial = trial(report.trial), let kept = trial.segment(from: report.fromStep) else { return }
+        workers[report.worker]?.alarms += 1
+        update(report.trial) { trial in
+            if trial.conflicts[report.fromStep, default: []].insert(report.digest).inserted { trial.alarms += 1 }
+        }
+        actions.append(.determinismAlarm(report.trial, kept: kept, offered: report))
+        actions.append(.acknowledge(report, .conflict))
+        releaseLease(of: report, &actions)
+    }
+
+    /// The disk refused: nothing is acknowledged, so the worker keeps the result and sends it again.
+    mutating func refused(_ report: SegmentReport, _ shelf: Shelf, at now: Instant, _ actions: inout [Action]) {
+        storageBlockedUntil = now + settings.storageRetry
+        guard shelf == .segment, let trial = trial(report.trial), trial.pending == report else { return }
+        update(report.trial) { $0.pending = nil }
+        if let closing = trial.closing {
+            update(report.trial) { trial in
+                trial.closing = nil
+                trial.record.state = closing.state
+                trial.record.failure = closing.reason
+            }
+            record(report.trial, &actions)
+        }
+    }
+}

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// What a worker says of itself when it joins. For people to read; nothing is decided by it.
+package struct WorkerDescription: Hashable, Sendable {
+    package var name: String
+    package var host: String
+    package var processID: Int
+    package var threads: Int
+    package var cpu: String
+    package var program: String
+
+    package init(name: String, host: String = "", processID: Int = 0, threads: Int = 0, cpu: String = "", program: String = "") {
+        self.name = name
+        self.host = host
+        self.processID = processID
+        self.threads = threads
+        self.cpu = cpu
+        self.program = program
+    }
+}
+
+/// A lease that a worker says it holds, and how far it is.
+package struct LeaseProgress: Hashable, Sendable {
+    package var lease: LeaseID
+    /// Steps completed, counted from the start of the trial.
+    package var step: Int
+    package var stepsPerSecond: Double
+    package var loss: Double?
+    /// The worker's own word that its step counter has not moved for much longer than a step takes.
+    package var isStalled: Bool
+
+    package init(lease: LeaseID, step: Int, stepsPerSecond: Double = 0, loss: Double? = nil, isStalled: Bool = false) {
+        self.lease = lease
+        self.step = step
+        self.stepsPerSecond = stepsPerSecond
+        self.loss = loss
+        self.isStalled = isStalled
+    }
+}
+
+/// Where a result is kept.
+package enum Shelf: String, Hashable, Sendable {
+    /// Part of its trial.
+    case segment
+    /// Beside the trial: it contradicts the segment that was accepted first.
+    case conflict
+}
+
+/// What happens to a coordinator.
+package enum Event: Hashable, Sendable {
+    case studySubmitted(StudyPlan)
+    case studyCancelled(StudyID)
+    case trialPaused(TrialID)
+    case trialResumed(TrialID)
+    case trialPruned(TrialID, reason: String)
+
+    /// A worker joined, or came back. It gets work when its first heartbeat has said what it holds.
+    case workerHello(WorkerID, WorkerDescription)
+    /// `holding` is complete: the worker does not have what it does not name.
+    case workerHeartbeat(WorkerID, holding: [LeaseProgress])
+    /// The worker leaves on purpose and gives back what it has.
+    case workerGoodbye(WorkerID)
+    /// The worker's connection is gone: its process died, or the network did.
+    case workerUnreachable(WorkerID)
+    case workerDrained(WorkerID)
+
+    case segmentResult(SegmentReport)
+    case leaseFailed(WorkerID, LeaseID, FailureKind, message: String)
+
+    /// The answer to `Action.persist`: the result is on disk.
+    case resultPersisted(SegmentReport, Shelf)
+    /// The answer to `Action.persist`: the disk refused. The worker keeps the result and sends it again.
+    case resultNotPersisted(SegmentReport, Shelf)
+    /// The answer to `Action.grant` when the attempt number could not be written; the grant was not sent.
+    case grantNotPersisted(LeaseID)
+
+    /// Time passed.
+    case tick
+}
+
+/// A grant: train this trial from its last checkpoint to the end of the next segment.
+package struct Grant: Hashable, Sendable {
+    package let worker: WorkerID
+    package let lease: LeaseID
+    package let fromStep: Int
+    package let toStep: Int
+}
+
+/// The coordinator's answer to a result. Only after any of these may a worker forget the result.
+package enum Acknowledgement: Hashable, Sendable {
+    /// It is on disk, and the trial went on from it.
+    case accepted
+    /// The same bits are on disk already.
+    case duplicate
+    /// Nobody needs it any more.
+    case stale(reason: String)
+    /// Other bits are on disk for the same steps; both are kept.
+    case conflict
+}
+
+/// What the owner of a coordinator has to do, in this order.
+package enum Action: Hashable, Sendable {
+    /// Write the attempt number to disk, then send the grant; if the disk refuses, answer `grantNotPersisted`.
+    case grant(Grant)
+    /// Write the result to disk, then answer `resultPersisted` or `resultNotPersisted`.
+    case persist(SegmentReport, Shelf)
+    case acknowledge(SegmentReport, Acknowledgement)
+    case cancelLease(WorkerID, LeaseID, reason: String)
+    /// Write the trial's row.
+    case recordTrial(TrialRecord)
+    /// Write the study's state.
+    case studyFinished(StudyID, StudyState)
+
+    /// For the log: the segment that starts at `fromStep` waits for another worker.
+    case requeued(TrialID, fromStep: Int, reason: String)
+    /// For the log.
+    case workerChanged(WorkerID, WorkerState)
+    /// For the log: the same steps gave other bits. One of the two machines is wrong, or they are of different kinds.
+    case determinismAlarm(TrialID, kept: SegmentFact, offered: SegmentReport)
+}

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Glibc
+
+/// A whole file mapped into memory, read only.
+///
+/// Nothing is read until it is touched, so opening a 4 GB model costs nothing. The mapping is private to this object and
+/// undone when the last reference goes. A file that another program cuts short while it is mapped makes the kernel end the
+/// process when the lost part is touched; every writer in this package replaces files by renaming, which is safe.
+package final class MappedFile: Sendable {
+    package let path: String
+    /// Length in bytes.
+    package let count: Int
+    // Never written after init and readable from any thread: the pages are PROT_READ.
+    private nonisolated(unsafe) let base: UnsafeRawPointer?
+
+    /// Opens and maps `path`.
+    ///
+    /// - Throws: `ModelFileError` when the file is absent, not a regular file, or cannot be mapped.
+    package init(path: String) throws(ModelFileError) {
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { throw .system("open the file", path, errno: errno) }
+        defer { _ = close(descriptor) }
+        var status = stat()
+        guard fstat(descriptor, &status) == 0 else { throw .system("examine the file", path, errno: errno) }
+        guard status.st_mode & S_IFMT == S_IFREG else {
+            throw ModelFileError(.inputOutput, "is not a regular file; give the path of a file", path: path)
+        }
+        self.path = path
+        count = Int(status.st_size)
+        guard count > 0 else {
+            base = nil
+            return
+        }
+        let address = mmap(nil, count, PROT_READ, MAP_PRIVATE, descriptor, 0)
+        guard let address, address != MAP_FAILED else { throw .system("map the file", path, errno: errno) }
+        base = UnsafeRawPointer(address)
+    }
+
+    deinit {
+        if let base { munmap(UnsafeMutableRawPointer(mutating: base), count) }
+    }
+
+    /// Calls `body` with the bytes of `range`; the pointer must not outlive the call.
+    package func withBytes<Result>(_ range: Range<Int>, _ body: (UnsafeRawBufferPointer) throws -> Result) rethrows -> Result {
+        precondition(range.lowerBound >= 0 && range.upperBound <= count, "range \(range) outside a file of \(count) bytes")
+        return try withExtendedLifetime(self) {
+            guard let base, !range.isEmpty else { return try body(UnsafeRawBufferPointer(start: nil, count: 0)) }
+            return try body(UnsafeRawBufferPointer(start: base + range.lowerBound, count: range.count))
+        }
+    }
+
+    /// Gives up the whole pages inside `range`; touching them again reads the file again.
+    package func releasePages(_ range: Range<Int>) {
+        let page = Int(sysconf(Int32(_SC_PAGESIZE)))
+        let first = (range.lowerBound + page - 1) / page * page, last = range.upperBound / page * page
+        guard let base, last > first, range.lowerBound >= 0, range.upperBound <= count else { return }
+        madvise(UnsafeMutableRawPointer(mutating: base) + first, last - first, MADV_DONTNEED)
+    }
+
+    /// A copy of the bytes of `range`.
+    package func bytes(_ range: Range<Int>) -> [UInt8] {
+        withBytes(range) { Array($0) }
+    }
+}

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+private import ModelFiles
+package import Tensors
+
+/// Where a network's weights come from: a file, or a list that only records what is asked for.
+package protocol ParameterSource: AnyObject {
+    /// Whether the source holds a tensor of this key path.
+    func holds(_ path: String) -> Bool
+    /// The tensor at a key path, which must have the given shape.
+    func tensor(_ path: String, shape: [Int]) throws -> Tensor
+}
+
+/// The tensors of one safetensors file, each taken once, converted to f32 while it is read.
+package final class FileParameters: ParameterSource {
+    private let file: SafeTensorsFile
+    private var taken: Set<String> = []
+
+    package init(path: String) throws { file = try SafeTensorsFile(path: path) }
+
+    package func holds(_ path: String) -> Bool { file.tensor(named: path) != nil }
+
+    package func tensor(_ path: String, shape: [Int]) throws -> Tensor {
+        guard let entry = file.tensor(named: path) else {
+            throw ModelError("\(file.path): has no tensor \(path), expected with the shape \(shape); is it the model that its config.json describes?")
+        }
+        guard entry.shape == shape else {
+            throw ModelError("\(file.path): tensor \(path) has the shape \(entry.shape), expected \(shape); its config.json does not describe it")
+        }
+        guard entry.dtype.isFloatingPoint else {
+            throw ModelError("\(file.path): tensor \(path) holds \(entry.dtype.rawValue), expected floating-point numbers")
+        }
+        taken.insert(path)
+        defer { file.releasePages(of: path) }
+        return try Tensor(shape: shape) { try file.copyFloats(named: path, into: $0) }
+    }
+
+    /// Refuses a file with tensors that nothing asked for: a network built from it would not be the one that was saved.
+    ///
+    /// - Parameter ignoring: decides by key path which tensors are known to be of no use (buffers, a part that was not wanted).
+    package func refuseUnused(ignoring: (String) -> Bool = { _ in false }) throws {
+        let unused = file.names.filter { !taken.contains($0) && !ignoring($0) }
+        guard let first = unused.first else { return }
+        let shape = file.tensor(named: first)?.shape ?? []
+        let others = unused.count > 1 ? " and \(unused.count - 1) more" : ""
+        throw ModelError("\(file.path): tensor \(first) of shape \(shape)\(others) has no place in the model that config.json describes (expected none)")
+    }
+}
+
+/// Records names and shapes instead of reading weights; the tensors it gives out are never to be computed with.
+package final class ParameterList: ParameterSource {
+    package private(set) var entries: [(name: String, shape: [Int])] = []
+
+    package init() {}
+
+    package func holds(_ path: String) -> Bool { true }
+
+    package func tensor(_ path: String, shape: [Int]) throws -> Tensor {
+        entries.append((path, shape))
+        return Tensor(placeholder: shape)
+    }
+}

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+package import Tensors
+
+/// A place in a tree of named weights, such as `down_blocks.0.resnets.1`: layers are made from what stands there.
+package struct Parameters {
+    private let source: any ParameterSource
+    private let path: String
+
+    package init(_ source: any ParameterSource, path: String = "") {
+        self.source = source
+        self.path = path
+    }
+
+    /// The place `component` below this one.
+    package static func / (parent: Parameters, component: String) -> Parameters {
+        Parameters(parent.source, path: parent.path.isEmpty ? component : parent.path + "." + component)
+    }
+
+    package static func / (parent: Parameters, index: Int) -> Parameters { parent / String(index) }
+
+    package func holds(_ name: String) -> Bool { source.holds((self / name).path) }
+
+    package func tensor(_ name: String, _ shape: [Int]) throws -> Tensor { try source.tensor((self / name).path, shape: shape) }
+
+    /// `weight` [outputs, inputs] and `bias` [outputs] of this place.
+    package func linear(inputs: Int, outputs: Int, bias: Bool = true) throws -> Linear {
+        try Linear(weight: tensor("weight", [outputs, inputs]), bias: bias ? tensor("bias", [outputs]) : nil)
+    }
+
+    /// A 1x1 convolution read as a linear layer over channels: `weight` [outputs, inputs, 1, 1].
+    package func pointwise(inputs: Int, outputs: Int) throws -> Linear {
+        try Linear(weight: tensor("weight", [outputs, inputs, 1, 1]).reshaped([outputs, inputs]), bias: tensor("bias", [outputs]))
+    }
+
+    /// `weight` [outputs, inputs, kernel, kernel], brought to channels last once, and `bias`.
+    package func convolution(inputs: Int, outputs: Int, kernel: Int, stride: Int = 1, padding: Padding) throws -> Convolution {
+        let weight = try tensor("weight", [outputs, inputs, kernel, kernel])
+        return try Convolution(weight: weight.movingSecondAxisLast(), bias: tensor("bias", [outputs]), stride: stride, padding: padding)
+    }
+
+    package func groupNorm(channels: Int, groups: Int, epsilon: Float, activation: Activation = .none) throws -> GroupNorm {
+        try GroupNorm(
+            weight: tensor("weight", [channels]), bias: tensor("bias", [channels]), groups: groups, epsilon: epsilon, activation: activation)
+    }
+
+    package func layerNorm(width: Int, epsilon: Float) throws -> LayerNorm {
+        try LayerNorm(weight: tensor("weight", [width]), bias: tensor("bias", [width]), epsilon: epsilon)
+    }
+}

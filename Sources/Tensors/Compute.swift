@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+private import CKernels
+private import COpenBLAS
+
+/// The machine that computes: threads, kernel variant, memory.
+package enum Compute {
+    /// Sets how many threads compute together. Results do not depend on it: work is cut into the same pieces for any number of threads.
+    package static func setThreads(_ count: Int) {
+        prepare()
+        pw_set_threads(Int32(clamping: count))
+    }
+
+    package static var threads: Int { Int(pw_threads()) }
+
+    /// What decides the bits of a result on this machine: kernel variant, BLAS and its core type.
+    package static var description: String {
+        prepare()
+        return "\(String(cString: pw_variant())); OpenBLAS \(String(cString: openblas_get_corename()))"
+    }
+
+    package static var peakResidentBytes: Int { Int(pw_peak_resident_bytes()) }
+
+    /// OpenBLAS stays single-threaded: our own pool cuts the work, so that no sum depends on the number of threads.
+    static func prepare() { _ = prepared }
+
+    private static let prepared: Void = {
+        pw_keep_freed_memory()
+        openblas_set_num_threads(1)
+    }()
+}
+
+/// Runs `task(0) ... task(count - 1)` on the pool. Tasks must write to disjoint memory.
+func parallel(_ count: Int, _ task: (Int) -> Void) {
+    withoutActuallyEscaping(task) { escaping in
+        var box: (Int) -> Void = escaping
+        withUnsafeMutablePointer(to: &box) { context in
+            pw_parallel(Int32(count), { pointer, index in pointer?.assumingMemoryBound(to: ((Int) -> Void).self).pointee(Int(index)) }, context)
+        }
+    }
+}
+
+/// Cuts `count` items into pieces of at least `minimum` items, at most 16 pieces, and runs them on the pool.
+///
+/// The pieces depend on `count` and `minimum` alone, never on the number of threads.
+func parallelRanges(_ count: Int, minimum: Int, _ body: (Range<Int>) -> Void) {
+    guard count > 0 else { return }
+    let pieces = max(1, min(16, count / max(1, minimum)))
+    parallel(pieces) { piece in body(count * piece / pieces..<count * (piece + 1) / pieces) }
+}

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+package import Foundation
+
+extension WireSegmentResult {
+    /// What has to come out the same whoever computed it; `digest` is its SHA-256.
+    ///
+    /// Left out are the lease, the attempt, the wall times and the CPU. Protobuf's own bytes would not do: the same message can be
+    /// written in several ways. Integers are little-endian; text and bytes follow their length.
+    package var deterministicContent: Data {
+        var writer = ContentWriter()
+        writer.bytes(Data("pseudoword segment 1".utf8))
+        writer.bytes(Data(studyID.utf8))
+        for number in [trial, fromStep, toStep, finished ? 1 : 0] { writer.number(number) }
+        for number in [after.count, after.width, after.step] { writer.number(number) }
+        for array in [after.embedding, after.expAvg, after.expAvgSq, after.initial, after.best] { writer.bytes(array) }
+        writer.number(after.hasBestStep ? 1 : UInt32(0))
+        writer.number(after.bestStep)
+        writer.number(after.bestLoss.bitPattern)
+        writer.number(UInt32(clamping: history.count))
+        for row in history {
+            writer.number(row.step)
+            for value in [row.loss, row.learningRate, row.gradientNorm, row.embeddingNorm] { writer.number(value.bitPattern) }
+        }
+        writer.number(UInt32(clamping: evaluations.count))
+        for row in evaluations {
+            writer.number(row.step)
+            for value in [row.loss, row.standardError] { writer.number(value.bitPattern) }
+        }
+        writer.bytes(modelDigest)
+        writer.bytes(dataDigest)
+        return writer.data
+    }
+}
+
+private struct ContentWriter {
+    private(set) var data = Data()
+
+    mutating func number(_ value: some FixedWidthInteger) { withUnsafeBytes(of: value.littleEndian) { data.append(contentsOf: $0) } }
+
+    mutating func bytes(_ value: Data) {
+        number(UInt64(value.count))
+        data.append(value)
+    }
+}

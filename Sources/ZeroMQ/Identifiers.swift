@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+package import Foundation
+
+/// Names a socket of a loop.
+///
+/// It stays the same when the loop rebuilds the socket below it.
+package struct SocketID: Sendable, Hashable, CustomStringConvertible {
+    let number: UInt32
+
+    package var description: String { "socket \(number)" }
+}
+
+/// Names one connection of a peer at a ROUTER.
+///
+/// Peers choose it at random for each connection, so it says nothing about who they are.
+package struct PeerID: Sendable, Hashable, CustomStringConvertible {
+    package let bytes: Data
+
+    package init(bytes: Data) { self.bytes = bytes }
+
+    /// The first bytes in hexadecimal, for logs.
+    package var description: String { bytes.prefix(6).map { String(format: "%02x", $0) }.joined() }
+
+    /// 16 random bytes, the first of which is not 0 (libzmq keeps those ids to itself).
+    static func random() -> PeerID {
+        var generator = SystemRandomNumberGenerator()
+        var bytes = Data((0..<16).map { _ in UInt8.random(in: .min ... .max, using: &generator) })
+        bytes[0] = UInt8.random(in: 1 ... .max, using: &generator)
+        return PeerID(bytes: bytes)
+    }
+}

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+package import Foundation
+
+/// What a handler may do with the sockets of its loop.
+///
+/// It cannot be copied or kept, so nothing but the loop's own thread can reach the sockets.
+package struct LoopContext: ~Copyable {
+    let core: LoopCore
+    /// The time of the event being handled.
+    ///
+    /// It goes on while the machine sleeps and ignores changes of the wall clock.
+    package internal(set) var now: ContinuousClock.Instant
+
+    /// Opens a ROUTER that listens on `endpoint`.
+    ///
+    /// - Returns: the socket and the address it really listens on, with its port.
+    /// - Throws: one line that says why this address cannot be had and what to do.
+    package mutating func bind(
+        _ endpoint: Endpoint, options: SocketOptions = SocketOptions()
+    ) throws(SocketError) -> (socket: SocketID, endpoint: Endpoint) {
+        let (socket, actual) = try core.bind(endpoint, options: options)
+        return (socket, actual)
+    }
+
+    /// Opens a DEALER that connects to `endpoint` and, until it is closed, connects again whenever the connection is lost.
+    ///
+    /// Returns at once; `LoopEvent.connected` says when it can send.
+    package mutating func connect(_ endpoint: Endpoint, options: SocketOptions = SocketOptions()) throws(SocketError) -> SocketID {
+        try core.connect(endpoint, options: options)
+    }
+
+    /// Sends all frames, or throws and has sent none.
+    ///
+    /// Never waits.
+    ///
+    /// - Parameter peer: whom a ROUTER sends to; nil for a DEALER.
+    /// - Throws: `.unreachable` (ROUTER: the peer is gone), `.wouldBlock` (the peer is slow), `.notConnected` (DEALER),
+    ///   `.messageTooBig`, `.closed`.
+    package mutating func send(_ frames: [Data], to peer: PeerID? = nil, on socket: SocketID) throws(SocketError) {
+        try core.send(frames, to: peer, on: socket)
+    }
+
+    /// Whether a DEALER has a connection.
+    package func isConnected(_ socket: SocketID) -> Bool { core.isConnected(socket) }
+
+    /// Drops a DEALER's connection and makes a new one under a new routing id, with nothing of the old one left.
+    ///
+    /// For a peer that is connected but does not answer. `LoopEvent.disconnected` is not sent.
+    package mutating func reopen(_ socket: SocketID) { core.reopen(socket, now: now) }
+
+    /// Closes a socket; what it has not sent yet still goes out, within its linger time.
+    package mutating func close(_ socket: SocketID) { core.close(socket) }
+
+    /// Ends the loop after this event.
+    package mutating func stop() { core.stopRequested = true }
+}

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+import CZeroMQ
+import Foundation
+
+/// The context and the sockets of a loop.
+///
+/// Lives and dies on the loop's thread.
+final class LoopCore {
+    private let context: UnsafeMutableRawPointer
+    private var sockets: [ManagedSocket] = []
+    private var socketsMade: UInt32 = 0
+    private var monitorsMade: UInt32 = 0
+    var stopRequested = false
+
+    init() throws(SocketError) {
+        guard let context = zmq_ctx_new() else { throw .system("cannot start ZeroMQ") }
+        self.context = context
+        zmq_ctx_set(context, ZMQ_IO_THREADS, 1)
+        // Without this, ending the context could wait for sockets' default of lingering for ever.
+        zmq_ctx_set(context, ZMQ_BLOCKY, 0)
+    }
+
+    /// Monitors, then sockets, then the context, which waits for unsent messages up to the longest linger time.
+    func close() {
+        for socket in sockets { socket.close() }
+        sockets = []
+        while zmq_ctx_term(context) != 0, zmq_errno() == EINTR {}
+    }
+
+    // MARK: Sockets
+
+    func bind(_ endpoint: Endpoint, options: SocketOptions) throws(SocketError) -> (SocketID, Endpoint) {
+        let (raw, actual) = try SocketSetup.router(context: context, endpoint: endpoint, options: options)
+        let socket = ManagedSocket(id: nextID(), role: .router, endpoint: actual, options: options, raw: raw, monitor: nil)
+        sockets.append(socket)
+        return (socket.id, actual)
+    }
+
+    func connect(_ endpoint: Endpoint, options: SocketOptions) throws(SocketError) -> SocketID {
+        guard endpoint.port != 0, endpoint.host != "*" else {
+            throw SocketError(
+                .invalidEndpoint, "cannot connect to \(endpoint): write the host and the port that the coordinator listens on")
+        }
+        let (raw, monitor) = try SocketSetup.dealer(
+            context: context, endpoint: endpoint, options: options, monitorAddress: nextMonitorAddress())
+        let socket = ManagedSocket(id: nextID(), role: .dealer, endpoint: endpoint, options: options, raw: raw, monitor: monitor)
+        sockets.append(socket)
+        return socket.id
+    }
+
+    func close(_ id: SocketID) {
+        find(id)?.close()
+        sockets.removeAll { $0.id == id }
+    }
+
+    func reopen(_ id: SocketID, now: ContinuousClock.Instant) {
+        guard let socket = find(id) else { return }
+        precondition(socket.role == .dealer, "only a DEALER can be reopened")
+        socket.rebuildNow(now: now)
+    }
+
+    func isConnected(_ id: SocketID) -> Bool { find(id)?.isConnected ?? false }
+
+    func send(_ frames: [Data], to peer: PeerID?, on id: SocketID) throws(SocketError) {
+        precondition(!frames.isEmpty, "a message has at least one frame")
+        guard let socket = find(id) else { throw SocketError(.closed, "the socket is closed") }
+        precondition((socket.role == .router) == (peer != nil), "a ROUTER needs a peer to send to, a DEALER has only one")
+        let limit = socket.options.maximumFrameBytes
+        if let frame = frames.first(where: { $0.count > limit }) {
+            throw SocketError(.messageTooBig, "a message of \(frame.count) bytes is over the limit of \(limit)")
+        }
+        let notConnected = SocketError(.notConnected, "not connected to \(socket.endpoint)")
+        guard let raw = socket.raw else { throw notConnected }
+        switch raw.send((peer.map { [$0.bytes] } ?? []) + frames) {
+        case 0: return
+        case EHOSTUNREACH: throw SocketError(.unreachable, "the peer is gone")
+        case EAGAIN where socket.role == .dealer && !socket.isConnected: throw notConnected
+        case EAGAIN: throw SocketError(.wouldBlock, "the peer takes messages too slowly; its queue is full")
+        case let number: throw SocketError(.system(number), "cannot send: \(SocketError.text(number))")
+        }
+    }
+
+    // MARK: Waiting
+
+    /// Sleeps until something arrives, a socket is due to be reopened, or the deadline.
+    func wait(until deadline: ContinuousClock.Instant, wakeup: Int32) {
+        let due = sockets.compactMap(\.reopenAt).reduce(deadline, min)
+        let timeout = (due - .now).milliseconds
+        var items = [zmq_pollitem_t(socket: nil, fd: wakeup, events: Int16(ZMQ_POLLIN), revents: 0)]
+        for handle in sockets.flatMap({ [$0.raw?.pollHandle, $0.monitor?.pollHandle] }) {
+            guard let handle else { continue }
+            items.append(zmq_pollitem_t(socket: handle, fd: 0, events: Int16(ZMQ_POLLIN), revents: 0))
+        }
+        let code = zmq_poll(&items, Int32(items.count), Int(timeout))
+        precondition(code >= 0 || zmq_errno() == EINTR, "zmq_poll: \(SocketError.text(zmq_errno()))")
+        if items[0].revents != 0 { pw_wakeup_drain(wakeup) }
+    }
+
+    /// What has happened since the last time, in order for each socket.
+    ///
+    /// Bounded, so that timers and posted work get their turn.
+    func collect(now: ContinuousClock.Instant) -> [LoopEvent] {
+        var events: [LoopEvent] = []
+        for socket in sockets {
+            if let due = socket.reopenAt, due <= now,
+                let failure = socket.reopen(context: context, monitorAddress: nextMonitorAddress(), now: now)
+            {
+                events.append(failure)
+            }
+            socket.collect(into: &events, limit: 64, now: now)
+        }
+        return events
+    }
+
+    /// Whether an event still matters: its socket may have been closed by the handling of an event before it.
+    func isCurrent(_ event: LoopEvent) -> Bool { event.socket.map { find($0) != nil } ?? true }
+
+    private func find(_ id: SocketID) -> ManagedSocket? { sockets.first { $0.id == id } }
+
+    private func nextID() -> SocketID {
+        socketsMade += 1
+        return SocketID(number: socketsMade)
+    }
+
+    private func nextMonitorAddress() -> String {
+        monitorsMade += 1
+        return "inproc://monitor-\(monitorsMade)"
+    }
+}

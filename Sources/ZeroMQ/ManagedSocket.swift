@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+import Foundation
+
+/// One socket of a loop over all the libzmq sockets that serve it one after the other.
+///
+/// A DEALER gets a new libzmq socket, with a new routing id, after each connection: a ROUTER ignores a second connection under an id
+/// that it believes to be alive, and libzmq itself gives up for good on some failed handshakes.
+final class ManagedSocket {
+    enum Role { case router, dealer }
+
+    let id: SocketID
+    let role: Role
+    let endpoint: Endpoint
+    let options: SocketOptions
+    private(set) var raw: RawSocket?
+    private(set) var monitor: Monitor?
+    private(set) var isConnected = false
+    /// When a DEALER without a libzmq socket gets its next one.
+    private(set) var reopenAt: ContinuousClock.Instant?
+    private var pause: Duration
+    private var connectedAt: ContinuousClock.Instant?
+
+    init(id: SocketID, role: Role, endpoint: Endpoint, options: SocketOptions, raw: RawSocket, monitor: Monitor?) {
+        self.id = id
+        self.role = role
+        self.endpoint = endpoint
+        self.options = options
+        self.raw = raw
+        self.monitor = monitor
+        pause = options.reconnectInterval
+    }
+
+    func close() {
+        monitor?.close()
+        raw?.close()
+        monitor = nil
+        raw = nil
+        reopenAt = nil
+        isConnected = false
+    }
+
+    /// Takes what has arrived: changes of the connection first, then at most `limit` messages or 16 MiB.
+    func collect(into events: inout [LoopEvent], limit: Int, now: ContinuousClock.Instant) {
+        while let change = monitor?.next() {
+            switch change {
+            case .connected:
+                isConnected = true
+                connectedAt = now
+                events.append(.connected(id))
+            case .disconnected where isConnected:
+                receive(into: &events, limit: .max)
+                events.append(.disconnected(id))
+                rebuildLater(now: now)
+            case .disconnected:
+                events.append(.retrying(id, reason: "\(endpoint) closed the connection at once"))
+                rebuildLater(now: now)
+            case .handshakeFailed(let reason):
+                events.append(.retrying(id, reason: "\(endpoint): \(reason)"))
+                rebuildLater(now: now)
+            case .connectFailed:
+                events.append(.retrying(id, reason: "nothing answers at \(endpoint)"))
+            }
+        }
+        receive(into: &events, limit: limit)
+    }
+
+    private func receive(into events: inout [LoopEvent], limit: Int) {
+        guard let raw else { return }
+        var (taken, bytes) = (0, 0)
+        while taken < limit, limit == .max || bytes < 16 << 20 {
+            taken += 1
+            // The routing id of a ROUTER's peer is a frame of its own.
+            switch try? raw.receive(maximumFrames: options.maximumFrames + (role == .router ? 1 : 0)) {
+            case .message(var frames)?:
+                let peer = role == .router ? PeerID(bytes: frames.removeFirst()) : nil
+                bytes += frames.reduce(0) { $0 + $1.count }
+                events.append(.message(id, from: peer, frames: frames))
+            case .tooManyFrames(let first)?:
+                let peer = role == .router ? PeerID(bytes: first) : nil
+                events.append(.malformed(id, from: peer, reason: "a message has more than \(options.maximumFrames) frames"))
+            case .nothing?, nil: return
+            }
+        }
+    }
+
+    /// Gives the socket up; `reopen` makes the next one once the pause is over.
+    func rebuildLater(now: ContinuousClock.Instant) {
+        let lasted = connectedAt.map { now - $0 } ?? .zero
+        pause = lasted > options.maximumReconnectInterval ? options.reconnectInterval : min(pause * 2, options.maximumReconnectInterval)
+        connectedAt = nil
+        close()
+        // Half of the pause is left to chance, so that a fleet does not come back all at once.
+        reopenAt = now + pause * Double.random(in: 0.5...1)
+    }
+
+    func rebuildNow(now: ContinuousClock.Instant) {
+        connectedAt = nil
+        close()
+        reopenAt = now
+    }
+
+    /// A failure is reported and tried again later.
+    func reopen(context: UnsafeMutableRawPointer, monitorAddress: String, now: ContinuousClock.Instant) -> LoopEvent? {
+        reopenAt = nil
+        do throws(SocketError) {
+            (raw, monitor) = try SocketSetup.dealer(
+                context: context, endpoint: endpoint, options: options, monitorAddress: monitorAddress)
+            return nil
+        } catch {
+            rebuildLater(now: now)
+            return .retrying(id, reason: error.message)
+        }
+    }
+}

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+import CZeroMQ
+import Foundation
+
+/// Makes sockets with their options set.
+///
+/// Options have to be in place before a socket binds or connects.
+enum SocketSetup {
+    /// A listening ROUTER and the address it really has.
+    static func router(
+        context: UnsafeMutableRawPointer, endpoint: Endpoint, options: SocketOptions
+    ) throws(SocketError) -> (RawSocket, Endpoint) {
+        let socket = try RawSocket(context: context, type: ZMQ_ROUTER)
+        do throws(SocketError) {
+            try apply(options, to: socket, endpoint: endpoint)
+            // Without it a message to a peer that is gone, or slow, vanishes without a word.
+            try socket.set(ZMQ_ROUTER_MANDATORY, Int32(1))
+            try socket.set(ZMQ_BACKLOG, Int32(clamping: options.backlog))
+            let number = socket.bind(endpoint.bindAddress)
+            guard number == 0 else { throw bindError(number, endpoint) }
+            return (socket, try Endpoint(try socket.lastEndpoint()))
+        } catch {
+            socket.close()
+            throw error
+        }
+    }
+
+    /// A connecting DEALER under a routing id that was never used before.
+    static func dealer(
+        context: UnsafeMutableRawPointer, endpoint: Endpoint, options: SocketOptions, monitorAddress: String
+    ) throws(SocketError) -> (RawSocket, Monitor) {
+        let socket = try RawSocket(context: context, type: ZMQ_DEALER)
+        do throws(SocketError) {
+            try apply(options, to: socket, endpoint: endpoint)
+            // Nothing is queued for a peer that is not there: it would arrive stale, much later.
+            try socket.set(ZMQ_IMMEDIATE, Int32(1))
+            try socket.set(ZMQ_ROUTING_ID, PeerID.random().bytes)
+            try socket.set(ZMQ_RECONNECT_IVL, max(1, options.reconnectInterval.milliseconds))
+            try socket.set(ZMQ_RECONNECT_IVL_MAX, options.maximumReconnectInterval.milliseconds)
+            try socket.set(ZMQ_CONNECT_TIMEOUT, options.connectTimeout.milliseconds)
+            let monitor = try Monitor(of: socket, context: context, address: monitorAddress)
+            let number = socket.connect(endpoint.description)
+            guard number == 0 else {
+                monitor.close()
+                throw SocketError(.invalidEndpoint, "cannot connect to \(endpoint): \(SocketError.text(number)); check the address")
+            }
+            return (socket, monitor)
+        } catch {
+            socket.close()
+            throw error
+        }
+    }
+
+    private static func apply(_ options: SocketOptions, to socket: RawSocket, endpoint: Endpoint) throws(SocketError) {
+        try socket.set(ZMQ_LINGER, options.linger.milliseconds)
+        try socket.set(ZMQ_SNDHWM, Int32(clamping: options.highWaterMark))
+        try socket.set(ZMQ_RCVHWM, Int32(clamping: options.highWaterMark))
+        try socket.set(ZMQ_MAXMSGSIZE, Int64(options.maximumFrameBytes))
+        try socket.set(ZMQ_HEARTBEAT_IVL, options.heartbeatInterval.milliseconds)
+        try socket.set(ZMQ_HEARTBEAT_TIMEOUT, options.heartbeatTimeout.milliseconds)
+        try socket.set(ZMQ_HEARTBEAT_TTL, options.heartbeatTimeToLive.milliseconds)
+        try socket.set(ZMQ_HANDSHAKE_IVL, options.handshakeTimeout.milliseconds)
+        try socket.set(ZMQ_TCP_MAXRT, options.retransmitTimeout.milliseconds)
+        try socket.set(ZMQ_TCP_KEEPALIVE, Int32(1))
+        try socket.set(ZMQ_TCP_KEEPALIVE_IDLE, max(1, options.keepAliveIdle.milliseconds / 1000))
+        try socket.set(ZMQ_IPV6, Int32(endpoint.usesIPv6 ? 1 : 0))
+    }
+
+    private static func bindError(_ number: Int32, _ endpoint: Endpoint) -> SocketError {
+        let failed = "cannot listen on \(endpoint): "
+        return switch number {
+        case EADDRINUSE:
+            SocketError(.addressInUse, failed + "the port is in use; stop the program that has it or choose another port")
+        case EADDRNOTAVAIL, ENODEV:
+            SocketError(.addressNotAvailable, failed + "this machine has no address \(endpoint.host); use one of its own, or * for all")
+        case EACCES, EPERM:
+            SocketError(.permissionDenied, failed + "not permitted; choose a port from 1024 up")
+        case EINVAL:
+            SocketError(.invalidEndpoint, failed + "not a valid address; write tcp://HOST:PORT, such as tcp://127.0.0.1:7400")
+        default:
+            SocketError(.system(number), failed + SocketError.text(number))
+        }
+    }
+}

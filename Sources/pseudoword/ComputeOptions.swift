@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+import ArgumentParser
+import Foundation
+import StableDiffusion
+import StarterModel
+import Tensors
+
+/// Options of every command that computes.
+struct ComputeOptions: ParsableArguments {
+    @Option(help: "Threads that compute (default: all cores). Results do not depend on it.")
+    var threads: Int?
+
+    func validate() throws {
+        if let threads, !(1...256).contains(threads) { throw ValidationError("--threads takes a number from 1 to 256") }
+    }
+
+    func apply() { Compute.setThreads(threads ?? ProcessInfo.processInfo.activeProcessorCount) }
+}
+
+/// The model folder that a user's word for a model means.
+enum ModelLocation {
+    static func folder(_ name: String) throws -> ModelFolder {
+        try ModelFolder(path: name == "starter" ? StarterModel.path : (name as NSString).expandingTildeInPath)
+    }
+}

@@ -1,0 +1,6 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// What the program says of itself.
+enum Program {
+    static let version = "0.1.0"
+}

@@ -1,0 +1,376 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Testing
+
+@testable import Coordination
+
+private let ada = WorkerID("ada")
+private let ben = WorkerID("ben")
+
+private func started() -> Bench {
+    var bench = Bench()
+    bench.send(.studySubmitted(Bench.plan))
+    bench.hello(ada)
+    return bench
+}
+
+struct CoordinatorTests {
+    @Test func aTrialGoesFromSegmentToSegmentUntilItsStudyIsComplete() {
+        var bench = started()
+        #expect(bench.take().grants == [Grant(worker: ada, lease: lease(1), fromStep: 0, toStep: 40)])
+        bench.send(.segmentResult(report(ada, 1, 0, 40)))
+        #expect(bench.take().grants == [Grant(worker: ada, lease: lease(2), fromStep: 40, toStep: 80)])
+        bench.send(.segmentResult(report(ada, 2, 40, 80)))
+        #expect(bench.take().grants == [Grant(worker: ada, lease: lease(3), fromStep: 80, toStep: 100)])
+        bench.send(.segmentResult(report(ada, 3, 80, 100)))
+        let actions = bench.take()
+        #expect(actions.contains(.studyFinished(StudyID(1), .complete)))
+        #expect(actions.acknowledgements == [.accepted] && actions.grants.isEmpty)
+        #expect(bench.trial?.state == .complete && bench.trial?.step == 100)
+    }
+
+    @Test func aResultIsAcknowledgedOnlyAfterTheDiskSaidSo() {
+        var coordinator = started().coordinator
+        let now = Instant(milliseconds: 5)
+        let first = coordinator.handle(.segmentResult(report(ada, 1, 0, 40)), at: now)
+        #expect(first == [.persist(report(ada, 1, 0, 40), .segment)])
+        let again = coordinator.handle(.segmentResult(report(ada, 1, 0, 40)), at: now)
+        #expect(again.isEmpty)
+        let after = coordinator.handle(.resultPersisted(report(ada, 1, 0, 40), .segment), at: now)
+        #expect(after.acknowledgements == [.accepted])
+    }
+
+    @Test func aDiskThatRefusesLeavesTheResultWithItsWorker() {
+        var coordinator = started().coordinator
+        let result = report(ada, 1, 0, 40)
+        _ = coordinator.handle(.segmentResult(result), at: Instant(milliseconds: 5))
+        let refused = coordinator.handle(.resultNotPersisted(result, .segment), at: Instant(milliseconds: 6))
+        #expect(refused.isEmpty)
+        #expect(coordinator.snapshot(now: Instant(milliseconds: 7)).isStorageBlocked)
+        let again = coordinator.handle(.segmentResult(result), at: Instant(milliseconds: 1000))
+        #expect(again == [.persist(result, .segment)])
+    }
+
+    @Test func nothingIsGrantedWhileTheDiskRefusesAttemptNumbers() {
+        var bench = started()
+        bench.send(.grantNotPersisted(lease(1)))
+        #expect(bench.take().grants.map(\.lease) == [lease(1)])
+        bench.send(.tick)
+        #expect(bench.take().grants.isEmpty)
+        bench.pass(.seconds(5), alive: [ada: []])
+        #expect(bench.take().grants.map(\.lease) == [lease(2)])
+    }
+
+    @Test func aDoubledResultChangesNothing() {
+        var bench = started()
+        bench.send(.segmentResult(report(ada, 1, 0, 40)))
+        _ = bench.take()
+        bench.send(.segmentResult(report(ada, 1, 0, 40)))
+        #expect(bench.take() == [.acknowledge(report(ada, 1, 0, 40), .duplicate)])
+        #expect(bench.trial?.step == 40)
+    }
+
+    @Test func otherBitsForTheSameStepsAreKeptAndRaiseTheAlarmOnce() {
+        var bench = started()
+        bench.send(.segmentResult(report(ada, 1, 0, 40)))
+        _ = bench.take()
+        let other = report(ben, 1, 0, 40, digest: "other")
+        bench.send(.segmentResult(other))
+        let actions = bench.take()
+        #expect(actions.first == .persist(other, .conflict))
+        #expect(actions.alarms == 1 && actions.acknowledgements == [.conflict])
+        bench.send(.segmentResult(other))
+        #expect(bench.take() == [.acknowledge(other, .conflict)])
+        #expect(bench.trial?.alarms == 1 && bench.trial?.step == 40)
+    }
+
+    @Test func aSilentWorkerIsSuspectThenLostAndItsWorkGoesToAnother() {
+        var bench = started()
+        bench.hello(ben)
+        _ = bench.take()
+        bench.pass(.seconds(7), alive: [ben: []])
+        #expect(bench.worker(ada)?.state == .suspect && bench.take().grants.isEmpty)
+        bench.pass(.seconds(10), alive: [ben: []])
+        #expect(bench.worker(ada)?.state == .lost)
+        #expect(bench.take().grants == [Grant(worker: ben, lease: lease(2), fromStep: 0, toStep: 40)])
+        #expect(bench.trial?.crashes == 0)
+    }
+
+    @Test func aLostWorkerThatComesBackDeliversWhatIsStillNeeded() {
+        var bench = started()
+        bench.pass(.seconds(20))
+        #expect(bench.worker(ada)?.state == .lost && bench.trial?.state == .waiting)
+        _ = bench.take()
+        bench.send(.segmentResult(report(ada, 1, 0, 40)))
+        #expect(bench.take().acknowledgements == [.accepted])
+        #expect(bench.worker(ada)?.state == .connected && bench.trial?.step == 40)
+    }
+
+    @Test func aLateResultOvertakesTheSecondAttempt() {
+        var bench = started()
+        bench.hello(ben)
+        bench.pass(.seconds(20), alive: [ben: []])
+        _ = bench.take()
+        bench.send(.segmentResult(report(ada, 1, 0, 40)))
+        let actions = bench.take()
+        #expect(actions.cancelled == [lease(2)] && actions.acknowledgements == [.accepted])
+        bench.send(.segmentResult(report(ben, 2, 0, 40)))
+        #expect(bench.take().acknowledgements == [.duplicate])
+    }
+
+    @Test func resultsThatNobodyNeedsAreRefusedPolitely() {
+        var bench = started()
+        bench.send(.segmentResult(report(ada, 1, 40, 80)))
+        bench.send(.segmentResult(report(ada, 1, 0, 30)))
+        bench.send(.segmentResult(report(ada, 1, 0, -5, finished: true)))
+        bench.send(.segmentResult(report(ada, 7, 0, 40)))
+        bench.send(.segmentResult(report(ada, 0, 0, 40)))
+        bench.send(.segmentResult(report(ada, 1, 0, 40, index: 9)))
+        let answers = bench.take().acknowledgements
+        #expect(answers.count == 6)
+        for answer in answers {
+            guard case .stale(let reason) = answer else {
+                Issue.record("\(answer) is not stale")
+                continue
+            }
+            #expect(!reason.isEmpty)
+        }
+        #expect(bench.trial?.step == 0)
+    }
+
+    @Test func aTrialMayEndBeforeItsLastStep() {
+        var bench = started()
+        bench.send(.segmentResult(report(ada, 1, 0, 13, finished: true)))
+        #expect(bench.trial?.state == .complete && bench.trial?.step == 13 && bench.state == .complete)
+    }
+
+    @Test func badInputFailsTheTrialAtOnceWithItsMessage() {
+        var bench = started()
+        bench.send(.leaseFailed(ada, lease(1), .input, message: "pictures/3.png: not a picture"))
+        #expect(bench.trial?.state == .failed && bench.trial?.failure == "pictures/3.png: not a picture")
+        #expect(bench.take().contains(.studyFinished(StudyID(1), .failed)))
+    }
+
+    @Test func crashesAreRetriedUpToTheLimitAndProgressClearsThem() {
+        var bench = started()
+        for attempt in 1...4 { bench.send(.leaseFailed(ada, lease(attempt), .internal, message: "out of memory")) }
+        #expect(bench.trial?.state == .running && bench.trial?.crashes == 4)
+        bench.send(.segmentResult(report(ada, 5, 0, 40)))
+        #expect(bench.trial?.crashes == 0)
+        for attempt in 6...10 { bench.send(.leaseFailed(ada, lease(attempt), .internal, message: "out of memory")) }
+        #expect(bench.trial?.state == .failed)
+        #expect(bench.trial?.failure == "steps 40 to 80 crashed their worker 5 times without progress; the last time: out of memory")
+    }
+
+    @Test func aDoubledFailureCountsOnce() {
+        var bench = Bench()
+        bench.send(.studySubmitted(Bench.plan))
+        bench.hello(ada)
+        for _ in 0..<9 { bench.send(.leaseFailed(ada, lease(1), .internal, message: "crash")) }
+        #expect(bench.trial?.crashes == 1)
+    }
+
+    @Test func aBrokenConnectionGivesTheWorkerAMomentToReturn() {
+        var bench = started()
+        bench.hello(ben)
+        bench.send(.workerHeartbeat(ada, holding: [progress(1, at: 7)]))
+        bench.send(.workerUnreachable(ada))
+        bench.pass(.seconds(2), alive: [ben: []])
+        bench.hello(ada, holding: [progress(1, at: 9)])
+        bench.pass(.seconds(30), alive: [ben: [], ada: [progress(1, at: 12)]])
+        #expect(bench.trial?.worker == ada && bench.trial?.liveStep == 12 && bench.trial?.attempt == 1)
+    }
+
+    @Test func workersThatVanishInTheSameSegmentFailTheTrialUnlessTheyReturn() {
+        func vanish(_ worker: WorkerID, _ attempt: Int, _ bench: inout Bench) {
+            bench.hello(worker)
+            bench.send(.workerHeartbeat(worker, holding: [progress(attempt, at: 1)]))
+            bench.send(.workerUnreachable(worker))
+            bench.pass(.seconds(5))
+        }
+        var bench = Bench()
+        bench.send(.studySubmitted(Bench.plan))
+        for attempt in 1...4 { vanish(WorkerID("w\(attempt)"), attempt, &bench) }
+        #expect(bench.trial?.crashes == 4)
+        bench.hello(WorkerID("w2"))
+        bench.send(.workerGoodbye(WorkerID("w2")))
+        #expect(bench.trial?.crashes == 3 && bench.trial?.state == .waiting)
+        vanish(WorkerID("w6"), 6, &bench)
+        #expect(bench.trial?.state == .waiting)
+        vanish(WorkerID("w7"), 7, &bench)
+        #expect(bench.trial?.state == .failed)
+        #expect(bench.trial?.failure.contains("worker w7 vanished") == true)
+    }
+
+    @Test func silenceAndGoodbyesNeverCountAgainstATrial() {
+        var bench = Bench()
+        bench.send(.studySubmitted(Bench.plan))
+        for attempt in 1...20 {
+            let worker = WorkerID("w\(attempt)")
+            bench.hello(worker)
+            bench.send(.workerHeartbeat(worker, holding: [progress(attempt, at: 1)]))
+            if attempt.isMultiple(of: 2) { bench.send(.workerGoodbye(worker)) } else { bench.pass(.seconds(17)) }
+        }
+        #expect(bench.trial?.state == .waiting && bench.trial?.crashes == 0 && bench.trial?.attempt == 20)
+    }
+
+    @Test func aStoppedCoordinatorGivesEverybodyOneFullLease() {
+        var bench = started()
+        bench.hello(ben)
+        bench.send(.workerHeartbeat(ada, holding: [progress(1, at: 7)]))
+        bench.now = bench.now + .seconds(3600)
+        bench.send(.tick)
+        #expect(bench.worker(ada)?.state == .connected && bench.trial?.worker == ada)
+        bench.pass(.seconds(15), alive: [ben: []])
+        #expect(bench.trial?.worker == ada)
+        bench.pass(.seconds(2), alive: [ben: []])
+        #expect(bench.trial?.worker == ben)
+    }
+
+    @Test func aClockThatRunsBackwardsIsIgnored() {
+        var bench = started()
+        bench.now = Instant(milliseconds: -1_000_000)
+        bench.send(.tick)
+        bench.send(.segmentResult(report(ada, 1, 0, 40)))
+        #expect(bench.trial?.step == 40)
+    }
+
+    @Test func studiesAreServedBySubmissionAndTrialsByIndex() {
+        var bench = Bench()
+        bench.send(.studySubmitted(StudyPlan(id: StudyID(1), name: "a", trialCount: 2, steps: 10, segmentSteps: 50)))
+        bench.send(.studySubmitted(StudyPlan(id: StudyID(2), name: "b", trialCount: 1, steps: 10, segmentSteps: 5)))
+        for name in ["w1", "w2", "w3", "w4"] { bench.hello(WorkerID(name)) }
+        #expect(bench.take().grants.map(\.lease.description) == ["1.0.1", "1.1.1", "2.0.1"])
+    }
+
+    @Test func aDrainingWorkerFinishesAndGetsNothingNew() {
+        var bench = started()
+        bench.send(.workerDrained(ada))
+        _ = bench.take()
+        bench.send(.segmentResult(report(ada, 1, 0, 40)))
+        let actions = bench.take()
+        #expect(actions.acknowledgements == [.accepted] && actions.grants.isEmpty)
+        #expect(bench.worker(ada)?.state == .draining)
+    }
+
+    @Test func aWorkerThatHoldsOnToAnotherLeaseGetsNothingNewUntilItLetsGo() {
+        var bench = Bench()
+        bench.send(.studySubmitted(Bench.plan))
+        bench.hello(ada, holding: [progress(3, at: 2)])
+        var actions = bench.take()
+        #expect(actions.cancelled == [lease(3)] && actions.grants.isEmpty)
+        bench.send(.workerHeartbeat(ada, holding: []))
+        actions = bench.take()
+        #expect(actions.grants.map(\.lease) == [lease(1)])
+    }
+
+    @Test func cancellingAStudyCallsOffItsLeasesAndRefusesItsResults() {
+        var bench = started()
+        _ = bench.take()
+        bench.send(.studyCancelled(StudyID(1)))
+        let actions = bench.take()
+        #expect(actions.cancelled == [lease(1)] && actions.contains(.studyFinished(StudyID(1), .cancelled)))
+        bench.send(.segmentResult(report(ada, 1, 0, 40)))
+        #expect(bench.take().acknowledgements == [.stale(reason: "the trial is pruned")])
+        #expect(bench.trial?.state == .pruned && bench.trial?.step == 0)
+    }
+
+    @Test func aResultOnItsWayToTheDiskCountsEvenIfTheStudyIsCancelledMeanwhile() {
+        var coordinator = started().coordinator
+        let now = Instant(milliseconds: 1)
+        let result = report(ada, 1, 0, 40)
+        _ = coordinator.handle(.segmentResult(result), at: now)
+        _ = coordinator.handle(.studyCancelled(StudyID(1)), at: now)
+        #expect(coordinator.snapshot(of: StudyID(1))?.trials[0].state.isTerminal == false)
+        let actions = coordinator.handle(.resultPersisted(result, .segment), at: now)
+        #expect(actions.acknowledgements == [.accepted])
+        #expect(coordinator.snapshot(of: StudyID(1))?.trials[0].state == .pruned)
+        #expect(coordinator.snapshot(of: StudyID(1))?.trials[0].step == 40)
+    }
+
+    @Test func aPausedTrialWaitsForItsResumption() {
+        var bench = started()
+        _ = bench.take()
+        bench.send(.trialPaused(Bench.trial))
+        bench.send(.workerHeartbeat(ada, holding: []))
+        #expect(bench.take().grants.isEmpty && bench.trial?.state == .paused)
+        bench.send(.trialResumed(Bench.trial))
+        #expect(bench.take().grants.map(\.lease) == [lease(2)])
+    }
+
+    @Test func speedAndRemainingTimeComeFromHeartbeats() {
+        var bench = started()
+        bench.send(.workerHeartbeat(ada, holding: [progress(1, at: 20, speed: 4)]))
+        let study = bench.coordinator.snapshot(of: StudyID(1))
+        #expect(study?.stepsDone == 20 && study?.stepsPerSecond == 4 && study?.remaining == .seconds(20))
+        bench.send(.workerHeartbeat(ada, holding: [progress(1, at: 4_000_000, speed: .nan)]))
+        #expect(bench.trial?.liveStep == 40 && bench.trial?.stepsPerSecond == nil)
+    }
+}
+
+struct RestartTests {
+    private func facts(state: TrialState, step: Int, attempt: Int, segments: [SegmentFact]) -> StudyFacts {
+        StudyFacts(
+            plan: Bench.plan, state: .running,
+            trials: [
+                TrialFacts(
+                    record: TrialRecord(trial: Bench.trial, state: state, step: step, attempt: attempt), segments: segments)
+            ])
+    }
+
+    private let first = SegmentFact(fromStep: 0, toStep: 40, attempt: 3, digest: "0-40", finished: false)
+
+    @Test func theHolderOfALeaseClaimsItAfterARestart() {
+        var bench = Bench([facts(state: .running, step: 40, attempt: 4, segments: [first])])
+        bench.hello(ben)
+        #expect(bench.take().grants.isEmpty)
+        bench.hello(ada, holding: [progress(4, at: 55)])
+        #expect(bench.take().cancelled.isEmpty)
+        #expect(bench.trial?.worker == ada && bench.trial?.liveStep == 55 && bench.trial?.attempt == 4)
+        bench.send(.segmentResult(report(ada, 4, 40, 80)))
+        #expect(bench.take().acknowledgements == [.accepted])
+    }
+
+    @Test func anUnclaimedLeaseIsGrantedWithTheNextAttemptNumber() {
+        var bench = Bench([facts(state: .running, step: 40, attempt: 4, segments: [first])])
+        bench.pass(.seconds(5), alive: [:])
+        bench.hello(ben)
+        #expect(bench.take().grants == [Grant(worker: ben, lease: lease(5), fromStep: 40, toStep: 80)])
+    }
+
+    @Test func segmentsAreBelievedMoreThanRows() {
+        let last = SegmentFact(fromStep: 40, toStep: 100, attempt: 4, digest: "x", finished: false)
+        var bench = Bench([facts(state: .running, step: 40, attempt: 4, segments: [first, last])])
+        bench.send(.tick)
+        let actions = bench.take()
+        #expect(actions.contains(.recordTrial(TrialRecord(trial: Bench.trial, state: .complete, step: 100, attempt: 4))))
+        #expect(actions.contains(.studyFinished(StudyID(1), .complete)))
+    }
+
+    @Test func aResultResentAfterARestartIsADuplicate() {
+        var bench = Bench([facts(state: .running, step: 40, attempt: 4, segments: [first])])
+        bench.hello(ada)
+        bench.send(.segmentResult(report(ada, 3, 0, 40)))
+        #expect(bench.take().acknowledgements == [.duplicate])
+    }
+}
+
+struct IdentifierTests {
+    @Test(arguments: ["", "1.2", "1.2.3.4", "1.2.0", "-1.2.3", "1.-2.3", "01.2.3", "1.2.+3", "1.2.99999999999999999999", "a.b.c"])
+    func badLeaseNamesAreRefused(text: String) {
+        #expect(LeaseID(text) == nil)
+    }
+
+    @Test func leaseNamesReadBack() {
+        #expect(LeaseID("12.3.4")?.description == "12.3.4")
+    }
+
+    @Test func segmentsEndAtMultiples() {
+        let plan = StudyPlan(id: StudyID(1), name: "", trialCount: 1, steps: 100, segmentSteps: 40)
+        #expect([0, 13, 40, 79, 80, 99].map(plan.segmentEnd) == [40, 40, 80, 80, 100, 100])
+    }
+
+    @Test func instantsSaturate() {
+        #expect(Instant(milliseconds: .max - 1) + .seconds(5) == Instant(milliseconds: .max))
+    }
+}
