@@ -7,6 +7,11 @@ let package = Package(
     products: [.executable(name: "pseudoword", targets: ["pseudoword"])],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-protobuf", from: "1.39.0"),
+        .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
+        .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
     ],
     targets: [
         .systemLibrary(name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
@@ -16,10 +21,16 @@ let package = Package(
         .target(name: "Tensors", dependencies: ["CKernels", "COpenBLAS"]),
         .target(name: "ModelFiles"),
         .target(name: "StableDiffusion", dependencies: ["Tensors", "ModelFiles"]),
+        .systemLibrary(name: "CPictures", providers: [.apt(["libpng-dev", "libturbojpeg0-dev", "libwebp-dev"])]),
+        .target(name: "Pictures", dependencies: ["CPictures"]),
+        .target(name: "Studies", dependencies: [.product(name: "Yams", package: "Yams")]),
+        .target(
+            name: "TextualInversion",
+            dependencies: ["StableDiffusion", "ModelFiles", "Pictures", "Studies", "Tensors", .product(name: "Crypto", package: "swift-crypto")]),
         .target(name: "StarterModel", resources: [.copy("model"), .copy("pictures")]),
         .executableTarget(
             name: "pseudoword",
-            dependencies: ["StableDiffusion", "StarterModel", "Tensors", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
+            dependencies: ["StableDiffusion", "StarterModel", "Tensors", "TextualInversion", "ModelFiles", "Pictures", "Studies", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -8,8 +8,10 @@ extension Coordinator {
             storageBlockedUntil = nil
         }
         guard !open.isEmpty else { return }
-        var idle = workers.filter { $0.value.state == .connected && $0.value.hasReported && $0.value.leases.isEmpty && $0.value.foreign.isEmpty }
-            .keys.sorted(by: >)
+        var idle = workers.filter {
+            $0.value.state == .connected && $0.value.hasReported && $0.value.leases.isEmpty && $0.value.foreign.isEmpty
+        }
+        .keys.sorted(by: >)
         for study in open {
             for trial in studies[study]?.trials ?? [] {
                 guard let worker = idle.last else { return }
@@ -101,6 +103,8 @@ extension Coordinator {
         }
         if let lease = trial.lease { drop(lease) }
         let steps = "steps \(trial.record.step) to \(segmentEnd(of: trial) ?? trial.record.step)"
-        end(id.trial, as: .failed, reason: "\(steps) crashed their worker \(crashes) times without progress; the last time: \(reason)", &actions)
+        end(
+            id.trial, as: .failed, reason: "\(steps) crashed their worker \(crashes) times without progress; the last time: \(reason)",
+            &actions)
     }
 }

@@ -102,7 +102,9 @@ extension Coordinator {
 
     /// A lease whose time ran out, or which a restarted coordinator has forgotten, is still good if it is the trial's latest attempt.
     private func canAdopt(_ progress: LeaseProgress, by id: WorkerID, _ trial: Trial) -> Bool {
-        guard isOpen(progress.lease.trial.study), trial.record.state == .waiting, trial.lease == nil, trial.pending == nil else { return false }
+        guard isOpen(progress.lease.trial.study), trial.record.state == .waiting, trial.lease == nil, trial.pending == nil else {
+            return false
+        }
         guard progress.lease.attempt == trial.record.attempt, trial.failedAttempt < progress.lease.attempt else { return false }
         guard trial.attemptStart == trial.record.step else { return false }
         return workers[id]?.leases.isEmpty ?? false

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// What a worker says of itself when it joins. For people to read; nothing is decided by it.
+/// What a worker says of itself when it joins.
+///
+/// For people to read; nothing is decided by it.
 package struct WorkerDescription: Hashable, Sendable {
     package var name: String
     package var host: String
@@ -54,7 +56,9 @@ package enum Event: Hashable, Sendable {
     case trialResumed(TrialID)
     case trialPruned(TrialID, reason: String)
 
-    /// A worker joined, or came back. It gets work when its first heartbeat has said what it holds.
+    /// A worker joined, or came back.
+    ///
+    /// It gets work when its first heartbeat has said what it holds.
     case workerHello(WorkerID, WorkerDescription)
     /// `holding` is complete: the worker does not have what it does not name.
     case workerHeartbeat(WorkerID, holding: [LeaseProgress])
@@ -69,7 +73,9 @@ package enum Event: Hashable, Sendable {
 
     /// The answer to `Action.persist`: the result is on disk.
     case resultPersisted(SegmentReport, Shelf)
-    /// The answer to `Action.persist`: the disk refused. The worker keeps the result and sends it again.
+    /// The answer to `Action.persist`: the disk refused.
+    ///
+    /// The worker keeps the result and sends it again.
     case resultNotPersisted(SegmentReport, Shelf)
     /// The answer to `Action.grant` when the attempt number could not be written; the grant was not sent.
     case grantNotPersisted(LeaseID)
@@ -84,9 +90,18 @@ package struct Grant: Hashable, Sendable {
     package let lease: LeaseID
     package let fromStep: Int
     package let toStep: Int
+
+    package init(worker: WorkerID, lease: LeaseID, fromStep: Int, toStep: Int) {
+        self.worker = worker
+        self.lease = lease
+        self.fromStep = fromStep
+        self.toStep = toStep
+    }
 }
 
-/// The coordinator's answer to a result. Only after any of these may a worker forget the result.
+/// The coordinator's answer to a result.
+///
+/// Only after any of these may a worker forget the result.
 package enum Acknowledgement: Hashable, Sendable {
     /// It is on disk, and the trial went on from it.
     case accepted
@@ -115,6 +130,8 @@ package enum Action: Hashable, Sendable {
     case requeued(TrialID, fromStep: Int, reason: String)
     /// For the log.
     case workerChanged(WorkerID, WorkerState)
-    /// For the log: the same steps gave other bits. One of the two machines is wrong, or they are of different kinds.
+    /// For the log: the same steps gave other bits.
+    ///
+    /// One of the two machines is wrong, or they are of different kinds.
     case determinismAlarm(TrialID, kept: SegmentFact, offered: SegmentReport)
 }

@@ -36,7 +36,9 @@ package struct Best: Hashable, Sendable {
     }
 }
 
-/// A finished segment as its worker reports it. Only names and numbers; the vectors themselves stay with the caller.
+/// A finished segment as its worker reports it.
+///
+/// Only names and numbers; the vectors themselves stay with the caller.
 package struct SegmentReport: Hashable, Sendable {
     package let worker: WorkerID
     package let lease: LeaseID

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// A study's number in the ledger. Numbers grow with submission, which is also the order of service.
+/// A study's number in the ledger.
+///
+/// Numbers grow with submission, which is also the order of service.
 package struct StudyID: Hashable, Comparable, Sendable, CustomStringConvertible {
     package let rawValue: Int64
 

@@ -68,7 +68,8 @@ extension Coordinator {
             let progress = lease.flatMap { trial($0.trial)?.lease?.progress }
             return Snapshot.Worker(
                 id: id, about: worker.about, state: worker.state, lease: lease, step: progress?.step,
-                stepsPerSecond: progress?.speed, isStalled: progress?.isStalled ?? false, silence: now - worker.heard, joined: now - worker.joined,
+                stepsPerSecond: progress?.speed, isStalled: progress?.isStalled ?? false, silence: now - worker.heard,
+                joined: now - worker.joined,
                 acceptedSegments: worker.acceptedSegments, alarms: worker.alarms)
         }
         return Snapshot(

@@ -33,7 +33,9 @@ package enum WorkerState: String, Sendable, CaseIterable {
     case connected
     /// Silent for some heartbeats: shown, gets no new work, keeps its lease.
     case suspect
-    /// Silent for a whole lease: its work was given back. Welcome again at any time.
+    /// Silent for a whole lease: its work was given back.
+    ///
+    /// Welcome again at any time.
     case lost
     /// Finishes what it has and gets nothing new.
     case draining
@@ -51,7 +53,9 @@ package enum FailureKind: String, Sendable, CaseIterable {
     case cancelled
 }
 
-/// The coordinator's patience. Every value is a duration on the caller's monotonic clock.
+/// The coordinator's patience.
+///
+/// Every value is a duration on the caller's monotonic clock.
 package struct CoordinationSettings: Hashable, Sendable {
     /// How often workers are asked to report.
     package var heartbeat: Duration

@@ -19,7 +19,9 @@ struct Trial: Sendable {
     var segments: [SegmentFact]
     var conflicts: [Int: Set<String>]
     var lease: Lease?
-    /// A result on its way to the disk. The trial is not granted meanwhile.
+    /// A result on its way to the disk.
+    ///
+    /// The trial is not granted meanwhile.
     var pending: SegmentReport?
     /// The end that waits for `pending` to be settled, so that a trial which has ended never changes again.
     var closing: (state: TrialState, reason: String)?

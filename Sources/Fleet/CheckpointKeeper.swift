@@ -115,7 +115,7 @@ private struct Story {
     private(set) var isComplete = true
 
     init(_ payloads: [Data]) throws {
-        for payload in payloads { try append(WireSegmentResult(serializedBytes: payload)) }
+        for payload in payloads { try append(WireSegmentResult(stored: payload)) }
     }
 
     mutating func append(_ result: WireSegmentResult) throws {

@@ -132,7 +132,8 @@ extension SegmentOutcome {
             state.step == request.toStep || (finished && state.step > request.fromStep && state.step < request.toStep),
             "ends at step \(state.step); expected \(request.toStep)")
         try require(history.map(\.step) == Array(request.fromStep + 1...state.step), "has a history of other steps")
-        try require(modelDigest.count == WireLimits.digestBytes && dataDigest.count == WireLimits.digestBytes, "has a digest of another length")
+        try require(
+            modelDigest.count == WireLimits.digestBytes && dataDigest.count == WireLimits.digestBytes, "has a digest of another length")
         if let row = history.first(where: { !$0.loss.isFinite || !$0.gradientNorm.isFinite || !$0.embeddingNorm.isFinite }) {
             throw SegmentFailure(.numeric, "the loss or the gradient is no finite number at step \(row.step); try a lower learning rate")
         }

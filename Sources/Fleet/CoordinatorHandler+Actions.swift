@@ -23,7 +23,7 @@ extension CoordinatorHandler {
         switch action {
         case .grant(let grant): return self.grant(grant, &context)
         case .persist(let report, let shelf): return [persist(report, shelf, &context)]
-        case .acknowledge(let report, let answer): acknowledge(report, answer, &context)
+        case .acknowledge(let report, let answer): return acknowledge(report, answer, &context)
         case .cancelLease(let worker, let lease, let reason):
             var cancel = WireCancelLease()
             cancel.leaseID = lease.wireNumber
@@ -49,8 +49,8 @@ extension CoordinatorHandler {
         case .determinismAlarm(let trial, let kept, let offered):
             logger.error(
                 """
-                steps \(kept.fromStep) to \(kept.toStep) of trial \(trial.index) of study \(name(of: trial)) gave other bits on worker \
-                \(offered.worker) (\(offered.digest.prefix(12)) instead of \(kept.digest.prefix(12))); the first result counts, both are kept
+                steps \(kept.fromStep) to \(kept.toStep) of trial \(trial.index) of study \(name(of: trial)) gave other bits on \
+                worker \(offered.worker) (\(offered.digest.prefix(12)) instead of \(kept.digest.prefix(12))); the first result counts, both are kept
                 """)
         }
         return []
@@ -65,7 +65,7 @@ extension CoordinatorHandler {
                 guard let payload = try ledger.lastPayload(of: grant.lease.trial) else {
                     throw Ledger.damaged(ledger.path, "the result before step \(grant.fromStep) is missing")
                 }
-                message.state = try WireSegmentResult(serializedBytes: payload).after
+                message.state = try WireSegmentResult(stored: payload).after
             }
             storageProblem = nil
         } catch {
@@ -89,7 +89,7 @@ extension CoordinatorHandler {
         guard let arriving, arriving.report == report else { return .resultNotPersisted(report, shelf) }
         do {
             let now = Int64(Date().timeIntervalSince1970 * 1000)
-            try ledger.add(report, to: shelf, payload: arriving.result.serializedData(), cpu: arriving.result.cpu, received: now)
+            try ledger.add(report, to: shelf, payload: arriving.result.stored(), cpu: arriving.result.cpu, received: now)
             storageProblem = nil
         } catch {
             noteStorage(error)
@@ -102,7 +102,7 @@ extension CoordinatorHandler {
         return .resultPersisted(report, shelf)
     }
 
-    private mutating func acknowledge(_ report: SegmentReport, _ answer: Acknowledgement, _ context: inout LoopContext) {
+    private mutating func acknowledge(_ report: SegmentReport, _ answer: Acknowledgement, _ context: inout LoopContext) -> [Event] {
         var ack = WireResultAck()
         ack.leaseID = report.lease.wireNumber
         ack.attempt = report.lease.wireAttempt
@@ -115,14 +115,16 @@ extension CoordinatorHandler {
             logger.info("a result of worker \(report.worker) was not needed: \(reason)")
         }
         let requestID = arriving?.report == report ? arriving?.requestID ?? 0 : 0
-        guard let peer = sessions.peer(of: report.worker) else { return }
         // A lost acknowledgement is no loss: the worker sends its result again.
-        send(.resultAck(ack), to: peer, requestID: requestID, &context)
+        guard let peer = sessions.peer(of: report.worker) else { return [] }
+        return deliver(.resultAck(ack), to: peer, requestID: requestID, &context).map { [.workerUnreachable($0)] } ?? []
     }
 
     // MARK: - Storage
 
-    /// Writes the rows that wait. A row that the disk refuses waits on; recovery after a crash does without it.
+    /// Writes the rows that wait.
+    ///
+    /// A row that the disk refuses waits on; recovery after a crash does without it.
     mutating func writeLateRows() {
         do {
             for (trial, record) in unwritten {
@@ -166,7 +168,7 @@ extension CoordinatorHandler {
         _ payload: WireEnvelope.OneOf_Payload, to peer: PeerID, requestID: UInt64, _ context: inout LoopContext
     ) -> WorkerID? {
         do {
-            try context.send(try WireCodec.encode(WireEnvelope(payload, requestID: requestID)), to: peer, on: socket)
+            try context.send(try encode(payload, requestID: requestID), to: peer, on: socket)
         } catch let error as SocketError where error.code == .unreachable {
             return sessions.close(peer)
         } catch {
@@ -174,5 +176,15 @@ extension CoordinatorHandler {
             logger.warning("could not send: \(error)")
         }
         return nil
+    }
+
+    /// The frames of an answer, or, if it is too long to be sent, of an error that says so: nobody is left waiting.
+    private func encode(_ payload: WireEnvelope.OneOf_Payload, requestID: UInt64) throws(WireError) -> [Data] {
+        do {
+            return try WireCodec.encode(WireEnvelope(payload, requestID: requestID))
+        } catch  where requestID != 0 {
+            logger.error("cannot answer: \(error)")
+            return try WireCodec.encode(WireEnvelope(.errorReply(refuse(.internal, "\(error)")), requestID: requestID))
+        }
     }
 }

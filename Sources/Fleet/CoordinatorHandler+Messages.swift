@@ -15,7 +15,9 @@ extension CoordinatorHandler {
             envelope = try WireCodec.decode(frames, at: .coordinator)
         } catch {
             logger.debug("dropped a message", metadata: ["peer": "\(peer)", "reason": "\(error)"])
-            if case .errorReply(let reply)? = error.reply?.payload { send(.errorReply(reply), to: peer, requestID: error.requestID, &context) }
+            if case .errorReply(let reply)? = error.reply?.payload {
+                send(.errorReply(reply), to: peer, requestID: error.requestID, &context)
+            }
             return
         }
         let requestID = envelope.requestID
@@ -41,7 +43,9 @@ extension CoordinatorHandler {
         return reply
     }
 
-    private mutating func refuse(_ code: WireErrorCode, _ message: String, _ peer: PeerID, _ requestID: UInt64, _ context: inout LoopContext) {
+    private mutating func refuse(
+        _ code: WireErrorCode, _ message: String, _ peer: PeerID, _ requestID: UInt64, _ context: inout LoopContext
+    ) {
         send(.errorReply(refuse(code, message)), to: peer, requestID: requestID, &context)
     }
 
@@ -130,11 +134,12 @@ extension CoordinatorHandler {
     /// A trial's vectors keep their shape from its first segment on.
     private func checkShape(of result: WireSegmentResult, for report: SegmentReport) throws {
         guard report.fromStep > 0, let payload = try ledger.lastPayload(of: report.trial) else { return }
-        let before = try WireSegmentResult(serializedBytes: payload).after
+        let before = try WireSegmentResult(stored: payload).after
         guard before.count == result.after.count, before.width == result.after.width else {
             throw WireError(
                 .invalid,
-                "a result has \(result.after.count) vectors of width \(result.after.width); the trial has \(before.count) of \(before.width)")
+                "a result has \(result.after.count) vectors of width \(result.after.width), its trial \(before.count) of \(before.width)"
+            )
         }
     }
 
@@ -195,7 +200,8 @@ extension CoordinatorHandler {
         let json = study.canonicalJSON()
         if let known = studies.values.first(where: { $0.plan.name == study.name }) {
             guard known.json == json else {
-                throw FleetError(.invalid, "\(source): there is another study \(study.name) with other settings; give this one another name")
+                throw FleetError(
+                    .invalid, "\(source): there is another study \(study.name) with other settings; give this one another name")
             }
             return Submission(id: known.plan.id.description, name: known.plan.name, isAlreadyThere: true)
         }
@@ -231,7 +237,8 @@ extension WireHeartbeat {
         guard hasProgress, let lease = LeaseID(wire: progress.leaseID, attempt: progress.attempt) else { return [] }
         return [
             LeaseProgress(
-                lease: lease, step: Int(progress.step), stepsPerSecond: progress.stepsPerSecond, loss: progress.hasLoss ? progress.loss : nil,
+                lease: lease, step: Int(progress.step), stepsPerSecond: progress.stepsPerSecond,
+                loss: progress.hasLoss ? progress.loss : nil,
                 isStalled: progress.stalled)
         ]
     }

@@ -3,6 +3,7 @@
 import Coordination
 import Foundation
 import Logging
+import Synchronization
 import WireMessages
 import ZeroMQ
 
@@ -83,7 +84,8 @@ struct CoordinatorHandler: LoopHandler {
     /// A word to workers that have been silent for a while: sending is how a broken connection shows.
     private mutating func ping(_ context: inout LoopContext) {
         let now = Instant(context.now)
-        for (peer, session) in sessions.workers where now - session.heard > options.settings.heartbeat * 3 / 2 && now - session.pinged > options.settings.heartbeat {
+        for (peer, session) in sessions.workers
+        where now - session.heard > options.settings.heartbeat * 3 / 2 && now - session.pinged > options.settings.heartbeat {
             sessions.note(pingTo: peer, at: now)
             send(.heartbeatReply(WireHeartbeatReply()), to: peer, &context)
         }
@@ -95,6 +97,7 @@ struct CoordinatorHandler: LoopHandler {
         for (peer, _) in sessions.workers { send(.goodbye(goodbye), to: peer, &context) }
         writeLateRows()
         ledger.close()
+        home.release()
     }
 
     private mutating func resumeCheckpoints(of facts: [StudyFacts], at now: Instant) {

@@ -14,7 +14,9 @@ package struct CoordinatorOptions: Sendable {
     /// The program with its version, for people.
     package var program: String
     package var logger: Logger
-    /// Gets the state of the fleet whenever it may have changed, a few times a second at most, on the coordinator's thread: it must not wait.
+    /// Gets the state of the fleet whenever it may have changed, on the coordinator's thread: it must not wait.
+    ///
+    /// A few times a second at most, and at once when a study ends.
     package var observer: (@Sendable (FleetStatus) -> Void)?
 
     package init(

@@ -4,6 +4,7 @@ import Coordination
 import Foundation
 import Glibc
 import Synchronization
+import WireMessages
 package import ZeroMQ
 
 /// A running coordinator: one thread owns its sockets, its decisions and its ledger.
@@ -22,17 +23,20 @@ package final class CoordinatorService: Sendable {
     package init(_ options: CoordinatorOptions) throws {
         guard options.endpoint.isLoopback else {
             throw FleetError(
-                .refused, "cannot listen on \(options.endpoint): this version listens on loopback only; use tcp://127.0.0.1:\(options.endpoint.port)")
+                .refused,
+                "cannot listen on \(options.endpoint): this version listens on loopback only; use tcp://127.0.0.1:\(options.endpoint.port)")
         }
         let home = try Home(folder: options.home)
         let ledger = try Ledger(at: home.ledger)
         let shared = SharedStatus()
+        var options = options
+        options.program = WireText.clipped(options.program, limit: WireLimits.identifierBytes)
         self.options = options
         self.home = home
         self.shared = shared
         let heartbeat = options.settings.heartbeat
         let tick = min(max(heartbeat / 4, .milliseconds(20)), .milliseconds(500))
-        loop = SocketLoop(name: "coordinator", tickInterval: tick) { context in
+        loop = SocketLoop(name: "coordinator", tickInterval: tick) { [options] context in
             try CoordinatorHandler(options, home: home, ledger: ledger, shared: shared, &context)
         }
     }
@@ -53,7 +57,9 @@ package final class CoordinatorService: Sendable {
         return endpoint
     }
 
-    /// Says goodbye to everybody, closes the ledger and returns when all is done. Workers go on and reconnect later.
+    /// Says goodbye to everybody, closes the ledger and returns when all is done.
+    ///
+    /// Workers go on and reconnect later.
     package func stop() {
         let isFirst = isFinished.withLock { done in
             defer { done = true }
@@ -81,13 +87,16 @@ package final class CoordinatorService: Sendable {
         try await loop.perform { handler, context in try handler.cancel(study, &context) }
     }
 
-    /// Ends the thread as if the process were killed: no goodbye, no last write. For tests.
+    /// Ends the thread as if the process were killed: no goodbye, no last write.
+    ///
+    /// For tests.
     func kill() {
         loop.post { handler, context in
             handler.isKilled = true
             context.stop()
         }
         loop.stop()
+        home.release()
     }
 }
 

@@ -50,7 +50,8 @@ extension FleetStatus.Trial {
             index: trial.id.index, state: state, step: trial.liveStep, totalSteps: trial.steps, loss: trial.loss,
             evaluationLoss: details.evaluationLoss, bestLoss: trial.best?.loss, bestStep: trial.best?.step, stepsPerSecond: speed,
             remainingSeconds: trial.state == .running ? speed.map { Double(trial.steps - trial.liveStep) / $0 } : nil, worker: worker,
-            attempt: trial.attempt, failure: trial.failure.isEmpty ? details.problem : trial.failure, checkpointPath: details.checkpointPath)
+            attempt: trial.attempt, failure: trial.failure.isEmpty ? details.problem : trial.failure, checkpointPath: details.checkpointPath
+        )
     }
 }
 

@@ -102,7 +102,7 @@ extension FleetStatus.Trial {
         wire.worker = worker
         wire.attempt = UInt32(clamping: attempt)
         wire.failure = WireText.clipped(failure)
-        wire.checkpointPath = checkpointPath
+        wire.checkpointPath = WireText.clipped(checkpointPath, limit: WireLimits.pathBytes)
         return wire
     }
 }

@@ -2,6 +2,7 @@
 
 package import Foundation
 import Glibc
+import Synchronization
 
 /// The coordinator's folder, and the lock that makes it the only one in there.
 ///
@@ -12,7 +13,7 @@ import Glibc
 ///     studies/NAME/trial-0/checkpoint.h5
 package final class Home: Sendable {
     package let folder: URL
-    private let lock: Int32
+    private let lock: Mutex<Int32?>
 
     /// Makes the folder if need be and takes its lock.
     ///
@@ -37,16 +38,26 @@ package final class Home: Sendable {
             throw FleetError(
                 .homeInUse, "home \(folder.path): another coordinator\(owner) works in it; stop that one, or choose another --home")
         }
-        lock = descriptor
+        lock = Mutex(descriptor)
     }
 
     deinit {
-        close(lock)
+        release()
+    }
+
+    /// Gives the lock back; nothing may be written here afterwards.
+    package func release() {
+        lock.withLock { lock in
+            if let descriptor = lock { close(descriptor) }
+            lock = nil
+        }
     }
 
     package var ledger: URL { folder.appendingPathComponent("ledger.sqlite") }
 
-    /// The folder of a study. Names were checked when the study was read: they hold no separators.
+    /// The folder of a study.
+    ///
+    /// Names were checked when the study was read: they hold no separators.
     package func study(_ name: String) -> URL { Self.studies(in: folder).appendingPathComponent(name, isDirectory: true) }
 
     package func checkpoint(study: String, trial: Int) -> URL {
@@ -92,7 +103,9 @@ package struct Discovery: Codable, Sendable, Hashable {
 
     static func file(in folder: URL) -> URL { folder.appendingPathComponent("coordinator.json") }
 
-    /// The announcement in a home; nil if there is none. After a crash it may name a coordinator that is gone.
+    /// The announcement in a home; nil if there is none.
+    ///
+    /// After a crash it may name a coordinator that is gone.
     package static func read(from folder: URL) -> Discovery? {
         guard let data = try? Data(contentsOf: file(in: folder)), data.count < 65536 else { return nil }
         return try? JSONDecoder().decode(Discovery.self, from: data)

@@ -3,7 +3,9 @@
 import GRDB
 
 extension Ledger {
-    /// Every version the schema ever had. A migration that was released is never changed.
+    /// Every version the schema ever had.
+    ///
+    /// A migration that was released is never changed.
     static var migrator: DatabaseMigrator {
         var migrator = DatabaseMigrator()
         migrator.registerMigration("1 studies, trials, segments") { database in

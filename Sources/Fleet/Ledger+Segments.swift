@@ -83,7 +83,8 @@ extension Ledger {
 
     func conflicts(of id: TrialID, _ database: Database) throws -> [Int: Set<String>] {
         let rows = try Row.fetchAll(
-            database, sql: "SELECT from_step, digest FROM conflicts WHERE study = ? AND trial = ?", arguments: [id.study.rawValue, id.index])
+            database, sql: "SELECT from_step, digest FROM conflicts WHERE study = ? AND trial = ?",
+            arguments: [id.study.rawValue, id.index])
         return Dictionary(grouping: rows, by: { $0["from_step"] as Int }).mapValues { Set($0.map { $0["digest"] as String }) }
     }
 }

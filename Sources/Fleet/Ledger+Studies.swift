@@ -91,7 +91,9 @@ extension Ledger {
         let rows = try studies()
         return try read { database in
             let states = try Dictionary(
-                uniqueKeysWithValues: Row.fetchAll(database, sql: "SELECT id, state FROM studies").map { ($0["id"] as Int64, $0["state"] as String) })
+                uniqueKeysWithValues: Row.fetchAll(database, sql: "SELECT id, state FROM studies").map {
+                    ($0["id"] as Int64, $0["state"] as String)
+                })
             return try rows.map { row in
                 guard let state = states[row.plan.id.rawValue].flatMap(StudyState.init) else {
                     throw Self.damaged(path, "study \(row.plan.name) has an unknown state")
@@ -112,9 +114,12 @@ extension Ledger {
             let id = TrialID(study: plan.id, index: index)
             let record = TrialRecord(
                 trial: id, state: state, step: row["step"], attempt: row["attempt"], crashes: row["crashes"], failure: row["failure"])
-            facts.append(TrialFacts(record: record, segments: try segments(of: id, plan, database), conflicts: try conflicts(of: id, database)))
+            facts.append(
+                TrialFacts(record: record, segments: try segments(of: id, plan, database), conflicts: try conflicts(of: id, database)))
         }
-        guard facts.count == plan.trialCount else { throw Self.damaged(path, "study \(plan.name) has \(facts.count) of its \(plan.trialCount) trials") }
+        guard facts.count == plan.trialCount else {
+            throw Self.damaged(path, "study \(plan.name) has \(facts.count) of its \(plan.trialCount) trials")
+        }
         return facts
     }
 }

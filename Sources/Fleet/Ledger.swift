@@ -67,7 +67,8 @@ package final class Ledger: Sendable {
         case .SQLITE_CANTOPEN: return FleetError(.storage, "\(path): cannot be opened; check the folder and its permissions")
         case .SQLITE_CORRUPT, .SQLITE_NOTADB: return damaged(path, error.message ?? "not a database")
         case .SQLITE_BUSY, .SQLITE_LOCKED: return FleetError(.storage, "\(path): another program has it locked; close that one")
-        case .SQLITE_IOERR: return FleetError(.storage, "\(path): the disk reports an error (\(error.extendedResultCode)); check the disk and its space")
+        case .SQLITE_IOERR:
+            return FleetError(.storage, "\(path): the disk reports an error (\(error.extendedResultCode)); check the disk and its space")
         default: return FleetError(.storage, "\(path): \(error.message ?? "SQLite error") (\(error.extendedResultCode.rawValue))")
         }
     }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Does the training. Called on the worker's compute thread, one segment at a time; it may take as long as it likes.
+/// Does the training.
+///
+/// Called on the worker's compute thread, one segment at a time; it may take as long as it likes.
 package protocol SegmentTrainer: Sendable {
     /// Trains one segment and returns what it learned.
     ///
@@ -58,7 +60,7 @@ package struct TrainingState: Sendable, Hashable {
     package var width: Int
     /// Updates done.
     package var step: Int
-    /// [V, D]
+    /// [V, D].
     package var embedding: [Float]
     /// The optimizer's moments, [V, D] each.
     package var expAvg: [Float]
@@ -69,7 +71,7 @@ package struct TrainingState: Sendable, Hashable {
     package var best: BestVectors?
 
     package struct BestVectors: Sendable, Hashable {
-        /// [V, D]
+        /// [V, D].
         package var vectors: [Float]
         package var step: Int
         package var loss: Double
@@ -82,7 +84,8 @@ package struct TrainingState: Sendable, Hashable {
     }
 
     package init(
-        count: Int, width: Int, step: Int, embedding: [Float], expAvg: [Float], expAvgSq: [Float], initial: [Float], best: BestVectors? = nil
+        count: Int, width: Int, step: Int, embedding: [Float], expAvg: [Float], expAvgSq: [Float], initial: [Float],
+        best: BestVectors? = nil
     ) {
         self.count = count
         self.width = width

@@ -13,7 +13,9 @@ struct Session {
     var pinged: Instant
 }
 
-/// The conversations of a coordinator. A worker has one at most: its newest.
+/// The conversations of a coordinator.
+///
+/// A worker has one at most: its newest.
 struct SessionTable {
     private static let limit = 10_000
     private static let clientPatience: Duration = .seconds(300)

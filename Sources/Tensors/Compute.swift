@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 private import CKernels
 private import COpenBLAS
+private import Synchronization
 
 /// The machine that computes: threads, kernel variant, memory.
 package enum Compute {
@@ -17,6 +18,13 @@ package enum Compute {
         prepare()
         return "\(String(cString: pw_variant())); OpenBLAS \(String(cString: openblas_get_corename()))"
     }
+
+    /// Multiplications and additions of all matrix products since the program started, the attention's and the convolutions' included.
+    package static var countedOperations: Int { operations.load(ordering: .relaxed) }
+
+    static func count(_ m: Int, _ n: Int, _ k: Int) { operations.add(2 * m * n * k, ordering: .relaxed) }
+
+    private static let operations = Atomic<Int>(0)
 
     package static var peakResidentBytes: Int { Int(pw_peak_resident_bytes()) }
 

@@ -20,6 +20,7 @@ struct Operand {
 func multiply(
     _ m: Int, _ n: Int, _ k: Int, _ a: Operand, _ b: Operand, into c: UnsafeMutablePointer<Float>, stride: Int, accumulate: Bool
 ) {
+    Compute.count(m, n, k)
     cblas_sgemm(
         CblasRowMajor, a.isTransposed ? CblasTrans : CblasNoTrans, b.isTransposed ? CblasTrans : CblasNoTrans, blasint(m), blasint(n),
         blasint(k), 1, a.pointer, blasint(a.stride), b.pointer, blasint(b.stride), accumulate ? 1 : 0, c, blasint(stride))

@@ -62,6 +62,14 @@ package struct Tensor: Sendable {
         self.storage = storage
     }
 
+    /// Tensors of one shape [1, ...] put one behind the other: [N, ...].
+    package init(stacking tensors: [Tensor]) {
+        let shape = tensors.first?.shape ?? [0]
+        precondition(tensors.allSatisfy { $0.shape == shape }, "cannot stack \(tensors.map(\.shape))")
+        self.init(uninitialized: [tensors.count * (shape.first ?? 0)] + shape.dropFirst())
+        for (index, tensor) in tensors.enumerated() { (storage.pointer + index * tensor.count).update(from: tensor.pointer, count: tensor.count) }
+    }
+
     /// The same values under another shape with as many elements.
     package func reshaped(_ shape: [Int]) -> Tensor {
         precondition(shape.reduce(1, *) == count, "cannot view \(self.shape) as \(shape)")

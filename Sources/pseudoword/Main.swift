@@ -44,5 +44,5 @@ struct Pseudoword: ParsableCommand {
         commandName: "pseudoword",
         abstract: "Teaches Stable Diffusion a new word from a few pictures, on the Linux boxes you already own.",
         version: Program.version,
-        subcommands: [ModelCommand.self])
+        subcommands: [ModelCommand.self, BenchCommand.self])
 }

@@ -174,7 +174,11 @@ private struct World {
         switch Int.random(in: 0..<20, using: &random) {
         case 0: event(.studyCancelled(study))
         case 1: event(.trialPruned(trial, reason: "made up"))
-        case 2: if let worker = someone() { event(.workerDrained(worker)); leave(worker) }
+        case 2:
+            if let worker = someone() {
+                event(.workerDrained(worker))
+                leave(worker)
+            }
         case 3..<10: event(.trialPaused(trial))
         default: event(.trialResumed(trial))
         }
@@ -294,17 +298,23 @@ private struct World {
     mutating func check(_ trial: Trial, of study: Study, holder: WorkerID?) {
         let record = trial.record
         if trial.lease?.worker != holder { fail("the holder of \(record.trial) is not clear") }
-        if (record.state == .running) != (trial.lease != nil) { fail("\(record.trial) is \(record.state), lease \(String(describing: trial.lease))") }
+        if (record.state == .running) != (trial.lease != nil) {
+            fail("\(record.trial) is \(record.state), lease \(String(describing: trial.lease))")
+        }
         if record.step < steps[record.trial] ?? 0 { fail("\(record.trial) lost steps") }
         steps[record.trial] = record.step
         if record.attempt < granted[record.trial] ?? 0 { fail("\(record.trial) forgot an attempt") }
-        if trial.segments.last.map(\.toStep) ?? 0 != record.step { fail("\(record.trial): step \(record.step) is not where its segments end") }
+        if trial.segments.last.map(\.toStep) ?? 0 != record.step {
+            fail("\(record.trial): step \(record.step) is not where its segments end")
+        }
         for (earlier, later) in zip(trial.segments, trial.segments.dropFirst()) where earlier.toStep != later.fromStep {
             fail("\(record.trial) has a hole at \(earlier.toStep)")
         }
         if let before = ended[record.trial], before != record { fail("\(record.trial) changed after its end: \(before), \(record)") }
         if record.state.isTerminal { ended[record.trial] = record }
-        if study.state == .complete || study.state == .failed, !record.state.isTerminal { fail("\(study.plan.id) ended before \(record.trial)") }
+        if study.state == .complete || study.state == .failed, !record.state.isTerminal {
+            fail("\(study.plan.id) ended before \(record.trial)")
+        }
     }
 
     mutating func fail(_ message: String) {

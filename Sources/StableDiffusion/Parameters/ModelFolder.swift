@@ -38,6 +38,9 @@ package struct ModelFolder: Sendable {
         try AutoencoderConfiguration(path: path + "/vae/config.json")
     }
 
+    /// The side of the pictures that the model was made for, in pixels.
+    package func nativeResolution() throws -> Int { try unetConfiguration().sampleSize * autoencoderConfiguration().reduction }
+
     package func textEncoder() throws -> TextEncoder {
         let parameters = try FileParameters(path: weights("text_encoder", ["model"]))
         let encoder = try TextEncoder(textEncoderConfiguration(), Parameters(parameters))

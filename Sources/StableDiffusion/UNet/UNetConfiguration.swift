@@ -9,6 +9,8 @@ package struct UNetConfiguration: Sendable {
     }
 
     package let inputChannels: Int, outputChannels: Int
+    /// The side of the latents that the model was made for.
+    package let sampleSize: Int
     package let levels: [Level]
     /// Levels of the way up, from the lowest resolution.
     package let upHasCrossAttention: [Bool]
@@ -56,6 +58,7 @@ package struct UNetConfiguration: Sendable {
         guard inputChannels == 4 && outputChannels == 4 else {
             throw file.failure("in_channels \(inputChannels), out_channels \(outputChannels); this version supports 4 and 4 (no inpainting models)")
         }
+        sampleSize = try file.integer("sample_size", default: 64, in: 1...1024)
         contextWidth = try file.integers("cross_attention_dim", repeating: 1)[0]
         groups = try file.integer("norm_num_groups", default: 32)
         for level in levels where level.channels % groups != 0 {

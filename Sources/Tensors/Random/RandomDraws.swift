@@ -4,7 +4,7 @@ private import Glibc
 /// What a random draw is for. Numbers are part of the bits of every result: never reuse or renumber one.
 package enum RandomStream: UInt32, Sendable {
     case picture = 1, prompt = 2, flip = 3, posterior = 4, timestep = 5, noise = 6
-    case initialization = 7, sampler = 8, weights = 9
+    case initialization = 7, sampler = 8, weights = 9, posteriorOnce = 10
     case evaluation = 16
 }
 

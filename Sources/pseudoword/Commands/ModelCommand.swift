@@ -5,7 +5,7 @@ import StableDiffusion
 struct ModelCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "model", abstract: "Looks at models and holds the engine against PyTorch.",
-        subcommands: [ModelVerifyCommand.self])
+        subcommands: [ModelVerifyCommand.self, ModelRandomCommand.self])
 }
 
 struct ModelVerifyCommand: ParsableCommand {

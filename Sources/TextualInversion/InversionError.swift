@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// Why an inversion cannot start or had to stop: one line.
+package struct InversionError: Error, Sendable, Equatable, CustomStringConvertible {
+    package enum Code: Sendable, Equatable {
+        /// The study, its pictures, words or model are wrong: trying again cannot help.
+        case input
+        /// The numbers went wrong (not finite, or nothing to learn from).
+        case numeric
+        /// The caller asked to stop.
+        case cancelled
+    }
+
+    package let code: Code
+    package let description: String
+
+    package init(_ code: Code, _ description: String) {
+        self.code = code
+        self.description = description
+    }
+}
