@@ -27,10 +27,28 @@ let package = Package(
         .target(
             name: "TextualInversion",
             dependencies: ["StableDiffusion", "ModelFiles", "Pictures", "Studies", "Tensors", .product(name: "Crypto", package: "swift-crypto")]),
+        .systemLibrary(name: "CHDF5", pkgConfig: "hdf5", providers: [.apt(["libhdf5-dev"])]),
+        .target(name: "HDF5", dependencies: ["CHDF5"]),
+        .target(name: "Checkpoints", dependencies: ["HDF5"]),
+        .systemLibrary(name: "CZeroMQ", providers: [.apt(["libzmq3-dev"])]),
+        .target(name: "ZeroMQ", dependencies: ["CZeroMQ"]),
+        .target(name: "WireMessages", dependencies: [.product(name: "SwiftProtobuf", package: "swift-protobuf")]),
+        .target(name: "Coordination"),
+        .target(
+            name: "Fleet",
+            dependencies: [
+                "Checkpoints", "Coordination", "ModelFiles", "Pictures", "StableDiffusion", "Studies", "Tensors", "TextualInversion",
+                "WireMessages", "ZeroMQ", .product(name: "Crypto", package: "swift-crypto"), .product(name: "GRDB", package: "GRDB.swift"),
+                .product(name: "Logging", package: "swift-log"), .product(name: "SwiftProtobuf", package: "swift-protobuf"),
+            ]),
         .target(name: "StarterModel", resources: [.copy("model"), .copy("pictures")]),
         .executableTarget(
             name: "pseudoword",
-            dependencies: ["StableDiffusion", "StarterModel", "Tensors", "TextualInversion", "ModelFiles", "Pictures", "Studies", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
+            dependencies: [
+                "Checkpoints", "Coordination", "Fleet", "ModelFiles", "Pictures", "StableDiffusion", "StarterModel", "Studies", "Tensors",
+                "TextualInversion", "ZeroMQ", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Logging", package: "swift-log"),
+            ]),
     ],
     swiftLanguageModes: [.v6]
 )

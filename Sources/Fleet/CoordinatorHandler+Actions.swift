@@ -50,7 +50,7 @@ extension CoordinatorHandler {
             logger.error(
                 """
                 steps \(kept.fromStep) to \(kept.toStep) of trial \(trial.index) of study \(name(of: trial)) gave other bits on \
-                worker \(offered.worker) (\(offered.digest.prefix(12)) instead of \(kept.digest.prefix(12))); the first result counts, both are kept
+                worker \(offered.worker) (\(offered.digest.prefix(12)) instead of \(kept.digest.prefix(12))); the first one counts
                 """)
         }
         return []

@@ -130,12 +130,8 @@ private struct ClientHandler: LoopHandler {
         case .retrying(_, let reason): lastReason = reason
         case .message(_, _, let frames): receive(frames, &context)
         case .tick where context.now > deadline:
-            end(
-                FleetError(
-                    .unreachable,
-                    "no coordinator at \(client.endpoint): \(isJoined ? "it does not answer" : lastReason); start one with pseudoword "
-                        + "coordinator"
-                ))
+            let reason = isJoined ? "it does not answer" : lastReason
+            end(FleetError(.unreachable, "no coordinator at \(client.endpoint): \(reason); start one with pseudoword coordinator"))
         case .stopping: end(FleetError(.unreachable, "the conversation with \(client.endpoint) was broken off"))
         case .tick, .disconnected, .malformed: break
         }

@@ -20,8 +20,8 @@ extension Ledger {
                 }
                 try database.execute(
                     sql: """
-                        INSERT INTO segments (study, trial, from_step, to_step, attempt, worker, digest, finished, best_loss, best_step, loss,
-                            cpu, received, payload) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                        INSERT INTO segments (study, trial, from_step, to_step, attempt, worker, digest, finished, best_loss, best_step,
+                            loss, cpu, received, payload) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
                         """,
                     arguments: [
                         id.study.rawValue, id.index, report.fromStep, report.toStep, report.lease.attempt, report.worker.rawValue,

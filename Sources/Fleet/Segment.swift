@@ -56,7 +56,7 @@ package struct SegmentProgress: Sendable, Hashable {
 package struct TrainingState: Sendable, Hashable {
     /// V: vectors of the pseudo-word, 1 to 75.
     package var count: Int
-    /// D: the text encoder's width; for two encoders the sum of both, clip_l first. 1 to 8192.
+    /// D, 1 to 8192: the text encoder's width; for two encoders the sum of both, clip_l first.
     package var width: Int
     /// Updates done.
     package var step: Int

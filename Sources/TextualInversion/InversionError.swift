@@ -5,6 +5,8 @@ package struct InversionError: Error, Sendable, Equatable, CustomStringConvertib
     package enum Code: Sendable, Equatable {
         /// The study, its pictures, words or model are wrong: trying again cannot help.
         case input
+        /// A prompt or a word that the user wrote cannot be used.
+        case prompt
         /// The numbers went wrong (not finite, or nothing to learn from).
         case numeric
         /// The caller asked to stop.

@@ -25,9 +25,9 @@ package struct PromptEncoder: Sendable {
     /// Refuses a name that the model already knows as one token: it would take over that word everywhere.
     package func checkName(_ name: String) throws {
         let tokens = tokenizer.encode(name)
-        guard !tokens.isEmpty else { throw InversionError(.input, "the pseudo-word \"\(name)\" has no letters; choose another name") }
+        guard !tokens.isEmpty else { throw InversionError(.prompt, "the pseudo-word \"\(name)\" has no letters; choose another name") }
         guard tokens.count > 1 else {
-            throw InversionError(.input, "the pseudo-word \"\(name)\" is already a token of this model; choose a name that is not a word, like \"my-\(name)\"")
+            throw InversionError(.prompt, "the pseudo-word \"\(name)\" is already a token of this model; choose a name that is not a word, like \"my-\(name)\"")
         }
     }
 
@@ -47,7 +47,7 @@ package struct PromptEncoder: Sendable {
                 ids += tokenizer.encode(piece)
             }
             if requiresWord && !found {
-                throw InversionError(.input, "the prompt \"\(prompt)\" does not hold the word \"\(word.name)\"; write [name] or \(word.name) where it should stand")
+                throw InversionError(.prompt, "the prompt \"\(prompt)\" does not hold the word \"\(word.name)\"; write [name] or \(word.name) where it should stand")
             }
         } else {
             ids += tokenizer.encode(prompt)
@@ -55,9 +55,14 @@ package struct PromptEncoder: Sendable {
         ids.append(tokenizer.endOfText)
         guard ids.count <= windowLength else {
             throw InversionError(
-                .input, "the prompt \"\(prompt)\" needs \(ids.count) tokens; the window has \(windowLength), so shorten the prompt or use fewer vectors")
+                .prompt, "the prompt \"\(prompt)\" needs \(ids.count) tokens; the window has \(windowLength), so shorten the prompt or use fewer vectors")
         }
         return ids + Array(repeating: tokenizer.padding, count: windowLength - ids.count)
+    }
+
+    /// The prompt with another text wherever the word stands.
+    package static func replacing(_ name: String, in prompt: String, with other: String) -> String {
+        split(prompt, at: name).joined(separator: other)
     }
 
     /// The text between the places where the word stands.

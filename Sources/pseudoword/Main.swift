@@ -1,11 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 import ArgumentParser
+import Fleet
 import Foundation
+import ModelFiles
+import Pictures
+import StableDiffusion
+import Studies
+import TextualInversion
 
 @main
 struct Main {
     static func main() {
-        // A reader that goes away (head, less) is no error worth a stack trace.
+        // A reader that goes away (head, less) ends the program quietly.
         signal(SIGPIPE, SIG_DFL)
         do {
             var command = try Pseudoword.parseAsRoot()
@@ -17,32 +23,61 @@ struct Main {
 
     /// Prints what there is to say about the error that ended the command.
     private static func report(_ error: any Error) -> ExitStatus {
-        if let failure = error as? CommandLineError {
-            complain(failure.description)
-            return failure.status
+        if let status = status(of: error) {
+            complain("\(error)")
+            return status
         }
         let code = Pseudoword.exitCode(for: error)
-        let text = Pseudoword.fullMessage(for: error)
         if code == .success {
-            print(text)
+            print(Pseudoword.fullMessage(for: error))
             return .done
         }
         if code == .validationFailure {
-            FileHandle.standardError.write(Data((text + "\n").utf8))
+            FileHandle.standardError.write(Data((Pseudoword.fullMessage(for: error) + "\n").utf8))
             return .usage
         }
         if let status = (error as? ExitCode).flatMap({ ExitStatus(rawValue: $0.rawValue) }) { return status }
-        complain("\(error)")
+        complain(Pseudoword.message(for: error))
         return .failed
     }
 
-    private static func complain(_ line: String) { FileHandle.standardError.write(Data(("pseudoword: " + line + "\n").utf8)) }
+    /// The exit status of our own errors; nil for those of the argument parser.
+    private static func status(of error: any Error) -> ExitStatus? {
+        switch error {
+        case let error as CommandLineError: error.status
+        case let error as FleetError:
+            switch error.code {
+            case .unreachable: .unreachable
+            case .refused: .refused
+            case .notFound: .notFound
+            case .invalid: .usage
+            default: .failed
+            }
+        case is StudyError: .usage
+        case let error as InversionError: error.code == .prompt ? .usage : .failed
+        case let error as ModelError: error.code == .notFound ? .notFound : .failed
+        case is ModelFileError, is PictureError: .failed
+        default: nil
+        }
+    }
+
+    static func complain(_ line: String) { FileHandle.standardError.write(Data(("pseudoword: " + line + "\n").utf8)) }
 }
 
 struct Pseudoword: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "pseudoword",
         abstract: "Teaches Stable Diffusion a new word from a few pictures, on the Linux boxes you already own.",
+        discussion: """
+            Exit codes: 0 done, 1 failed, 2 wrong usage or study file, 3 no coordinator, 4 refused, 5 not found, 6 degraded or some trials \
+            failed, 124 waited too long, 130 interrupted.
+            """,
         version: Program.version,
-        subcommands: [ModelCommand.self, BenchCommand.self])
+        subcommands: [],
+        groupedSubcommands: [
+            CommandGroup(
+                name: "Learn", subcommands: [TrainCommand.self, CoordinatorCommand.self, WorkerCommand.self, SubmitCommand.self, StatusCommand.self, CancelCommand.self]),
+            CommandGroup(name: "Use", subcommands: [ExportCommand.self, GenerateCommand.self, EvaluateCommand.self, EmbeddingCommand.self]),
+            CommandGroup(name: "Check", subcommands: [ModelCommand.self, BenchCommand.self]),
+        ])
 }

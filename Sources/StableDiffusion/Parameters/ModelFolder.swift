@@ -10,7 +10,7 @@ package struct ModelFolder: Sendable {
     package init(path: String) throws {
         var isFolder: ObjCBool = false
         guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) else {
-            throw ModelError("\(path): no such model; expected a Stable Diffusion folder in diffusers layout, or the word starter")
+            throw ModelError(.notFound, "\(path): no such model; expected a Stable Diffusion folder in diffusers layout, or the word starter")
         }
         guard isFolder.boolValue else {
             throw ModelError("\(path): is a file; this version reads model folders in diffusers layout (unet, vae, text_encoder, scheduler)")

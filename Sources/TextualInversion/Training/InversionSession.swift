@@ -29,35 +29,23 @@ package final class InversionSession: Sendable {
         self.study = study
         schedule = try LearningRateSchedule(study.training.learningRate, maximumSteps: study.training.steps)
         clipSchedule = try study.training.clipGradient.schedule(maximumSteps: study.training.steps)
-        let tokenizer = try folder.tokenizer()
-        let encoder = try PromptEncoder(tokenizer: tokenizer, configuration: folder.textEncoderConfiguration())
-        let word = (name: study.pseudoword.name, vectors: study.pseudoword.vectors)
-        try encoder.checkName(word.name)
-        let templates = try PromptTemplates(study.data.templates).lines
         dataSet = try LatentDataSet(
             folder: study.data.pictures, size: study.data.resolution, flips: study.data.flip > 0, model: folder, isCancelled: isCancelled)
-        let prompts = try dataSet.items.map { item in
-            try templates.map { template in
-                do {
-                    return try encoder.encode(PromptTemplates.prompt(template: template, name: word.name, caption: item.caption), word: word)
-                } catch let error as InversionError {
-                    throw InversionError(error.code, "\(item.file): \(error.description)")
-                }
-            }
-        }
-        self.prompts = prompts
+        let prompts = try StudyPrompts(study, captions: dataSet.items.map { ($0.file, $0.caption) }, folder: folder)
+        let tokens = prompts.tokens
+        self.prompts = tokens
         if isCancelled() { throw InversionError(.cancelled, "stopped while the model was being read") }
         let model = try InversionModel(folder)
         self.model = model
         width = model.textEncoder.width
         modelDigest = try ModelDigest.digest(of: folder)
         initialVectors = try Initializer.vectors(
-            study.pseudoword.initialization, count: word.vectors, tokenizer: tokenizer, embedding: model.textEncoder.embedding,
+            study.pseudoword.initialization, count: study.pseudoword.vectors, tokenizer: prompts.tokenizer, embedding: model.textEncoder.embedding,
             draws: RandomDraws(seed: study.training.seed, stream: .initialization))
         evaluationSet = EvaluationSet(
             dataSet: dataSet, model: model, samples: study.evaluation.samples, microbatch: max(1, study.training.microbatch),
             seed: study.training.seed, usesMean: study.data.latents == .mean
-        ) { sample, picture in prompts[picture][sample / prompts.count % templates.count] }
+        ) { sample, picture in tokens[picture][sample / tokens.count % tokens[picture].count] }
     }
 
     /// A trial before its first step.

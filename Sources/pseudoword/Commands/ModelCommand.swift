@@ -5,7 +5,7 @@ import StableDiffusion
 struct ModelCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "model", abstract: "Looks at models and holds the engine against PyTorch.",
-        subcommands: [ModelVerifyCommand.self, ModelRandomCommand.self])
+        subcommands: [ModelShowCommand.self, ModelVerifyCommand.self, ModelRandomCommand.self])
 }
 
 struct ModelVerifyCommand: ParsableCommand {

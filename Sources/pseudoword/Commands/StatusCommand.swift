@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+import ArgumentParser
+import Fleet
+import Foundation
+
+struct StatusCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "status", abstract: "Asks the coordinator for studies, trials and workers.",
+        discussion: "Exits with 3 when no coordinator answers, 5 when there is no such study, 6 (with --check) when something is wrong.")
+
+    @Argument(help: "A study's name (default: all).") var study: String?
+    @OptionGroup var connection: CoordinatorOption
+    @Option(help: "table, wide or json.") var output = StatusFormat.table
+    @Flag(help: "Show it again every two seconds, until Ctrl-C or until the study has ended.") var watch = false
+    @Flag(help: "Exit with 6 when a worker is lost or stalled or a trial has failed.") var check = false
+
+    enum StatusFormat: String, ExpressibleByArgument, CaseIterable { case table, wide, json }
+
+    func run() throws {
+        StopSignal.install()
+        let client = try connection.client()
+        let redraws = watch && output != .json && isatty(STDOUT_FILENO) == 1
+        while true {
+            let status = try client.status(study: study)
+            if redraws { print("\u{1B}[H\u{1B}[2J", terminator: "") }
+            switch output {
+            case .json: try FleetStatusJSON(status).printAsJSON()
+            case .table, .wide: print(StatusTable(status, isWide: output == .wide).lines.joined(separator: "\n"))
+            }
+            let ended = study.flatMap { status.study($0) }?.state.isTerminal ?? false
+            guard watch, !ended else {
+                if check && Self.isDegraded(status) { throw ExitCode(ExitStatus.degraded.rawValue) }
+                return
+            }
+            var waited = 0.0
+            _ = StopSignal.wait {
+                waited += 0.1
+                return waited > 2
+            }
+            if StopSignal.isReceived { return }
+        }
+    }
+
+    private static func isDegraded(_ status: FleetStatus) -> Bool {
+        status.workers.contains { [.lost, .stalled, .suspect].contains($0.state) } || status.studies.contains { study in study.trials.contains { $0.state == .failed } }
+    }
+}

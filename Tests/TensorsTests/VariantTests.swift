@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+import Foundation
+import Testing
+
+/// The processor's variant is chosen once in a process, so each is checked in a process of its own.
+@Suite(.serialized) struct VariantTests {
+    private struct Report: Decodable {
+        let cpu: String
+        let cases: Int, checks: Int
+        let failures: [String]
+    }
+
+    /// A processor that lacks a variant falls back to the best it has; then this checks that one again.
+    @Test(arguments: ["baseline", "avx2", "avx512"])
+    func everyVariantAgreesWithTheReferences(_ variant: String) throws {
+        let (status, output) = try run(["--check", "--output", "json", "--threads", "2"], environment: ["PSEUDOWORD_CPU": variant])
+        let report = try JSONDecoder().decode(Report.self, from: output)
+        #expect(report.failures.isEmpty)
+        #expect(status == 0)
+        #expect(report.cases > 100 && report.checks > 300)
+        if variant == "baseline" { #expect(report.cpu.hasPrefix("baseline;")) }
+        if variant == "avx2" { #expect(!report.cpu.hasPrefix("avx512;")) }
+    }
+
+    @Test(arguments: [["--threads", "0"], ["--filter", "no such case"], ["--seconds", "0"], ["--output", "xml"]])
+    func wrongArgumentsAreUsageErrors(_ arguments: [String]) throws {
+        #expect(try run(arguments, environment: [:]).status == 64)
+    }
+
+    @Test func timingsAreNumbers() throws {
+        let (status, output) = try run(["--filter", "linear 7x13", "--seconds", "0.001", "--output", "json"], environment: [:])
+        let text = String(decoding: output, as: UTF8.self)
+        #expect(status == 0 && text.contains("\"forward_seconds\"") && !text.contains("inf"))
+    }
+
+    private func run(_ arguments: [String], environment: [String: String]) throws -> (status: Int32, output: Data) {
+        let process = Process(), pipe = Pipe()
+        process.executableURL = try executable()
+        process.arguments = arguments
+        process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
+        process.standardOutput = pipe
+        process.standardError = FileHandle.nullDevice
+        try process.run()
+        let output = pipe.fileHandleForReading.readDataToEndOfFile()
+        process.waitUntilExit()
+        return (process.terminationStatus, output)
+    }
+
+    /// Built beside the bundle of the tests.
+    private func executable() throws -> URL {
+        let folders = CommandLine.arguments.prefix(1).map { URL(fileURLWithPath: $0).deletingLastPathComponent() } + [Bundle.main.bundleURL]
+        let found = folders.map { $0.appendingPathComponent("operation-bench") }.first { FileManager.default.isExecutableFile(atPath: $0.path) }
+        return try #require(found, "operation-bench was not built beside the tests; run swift build")
+    }
+}
