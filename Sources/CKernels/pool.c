@@ -3,6 +3,7 @@
 #include "CKernels.h"
 #include <malloc.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/resource.h>
@@ -88,7 +89,11 @@ void pw_parallel(int32_t count, void (*task)(void *, int32_t), void *context) {
     pthread_cond_broadcast(&wake);
     pthread_mutex_unlock(&lock);
     drain();
-    while (atomic_load_explicit(&busy, memory_order_acquire) > 0) RELAX();
+    // On a busy machine the thread we wait for may not be running: spin a little, then let others have the core.
+    for (int spins = 0; atomic_load_explicit(&busy, memory_order_acquire) > 0; spins++) {
+        if (spins < 4 * SPINS) RELAX();
+        else sched_yield();
+    }
     pthread_mutex_unlock(&user);
 }
 

@@ -40,6 +40,8 @@ package struct OperationCase: Sendable {
     package var tolerance = 1e-12
     /// The largest mean asymmetry of the gradient and of its product with a direction (see `OperationCheck`).
     package var gradientTolerance = 2e-6
+    /// Gradients smaller than this are nothing but rounding: it stands in for their size where they are zero by nature.
+    package var leastGradient = 0.0
     /// Nil: the output gradient is random; otherwise all its values are this one.
     package var outputGradient: Float?
 

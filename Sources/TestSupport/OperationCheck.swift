@@ -44,32 +44,33 @@ package enum OperationCheck {
                 return weights.indices.reduce(0) { $0 + weights[$1] * (ahead[$1] - behind[$1]) } / (2 * step)
             }
             let values = gradient.values.map(Double.init)
+            let typical = max(norm(values) / Double(values.count).squareRoot(), item.leastGradient, .leastNormalMagnitude)
             func report(_ quantity: String, _ value: Double) {
                 let text = "\(quantity) of the gradient of input \(place)"
                 results.append(Result(name: item.name, quantity: text, value: value.isNaN ? .infinity : value, tolerance: item.gradientTolerance))
             }
-            report("error along a direction", alongDirection(values, item.makeDirection(place), slope))
+            report("error along a direction", alongDirection(values, item.makeDirection(place), typical: typical, slope))
             let affordable = Int(budget / max(1000, 2 * item.work.forward + Double(expected.values.count)))
             let count = min(values.count, max(3, affordable))
-            report("mean asymmetry", asymmetry(values, (0..<count).map { count == 1 ? 0 : $0 * (values.count - 1) / (count - 1) }, slope))
+            let indices = (0..<count).map { count == 1 ? 0 : $0 * (values.count - 1) / (count - 1) }
+            report("mean asymmetry", asymmetry(values, indices, typical: typical, slope))
         }
         return results
     }
 
     /// |<g, d> - slope along d| / (|g| |d|).
     private static func alongDirection(
-        _ gradient: [Double], _ direction: [Double], _ slope: ([(index: Int, value: Double)]) -> Double
+        _ gradient: [Double], _ direction: [Double], typical: Double, _ slope: ([(index: Int, value: Double)]) -> Double
     ) -> Double {
         let product = zip(gradient, direction).reduce(0) { $0 + $1.0 * $1.1 }
         let expected = slope(direction.enumerated().map { (index: $0.offset, value: $0.element) })
-        return abs(product - expected) / max(norm(gradient) * norm(direction), .leastNormalMagnitude)
+        return abs(product - expected) / (typical * Double(gradient.count).squareRoot() * norm(direction))
     }
 
     /// The mean of |a - b| / (|a| + |b|) over some elements; where both are below the gradient's typical size, that size counts instead.
     private static func asymmetry(
-        _ gradient: [Double], _ indices: [Int], _ slope: ([(index: Int, value: Double)]) -> Double
+        _ gradient: [Double], _ indices: [Int], typical: Double, _ slope: ([(index: Int, value: Double)]) -> Double
     ) -> Double {
-        let typical = max(norm(gradient) / Double(gradient.count).squareRoot(), .leastNormalMagnitude)
         let sum = indices.reduce(0.0) { sum, index in
             let expected = slope([(index: index, value: 1)])
             return sum + abs(gradient[index] - expected) / max(abs(gradient[index]) + abs(expected), typical)

