@@ -2,6 +2,12 @@
 // SPDX-License-Identifier: Apache-2.0
 import PackageDescription
 
+let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
+let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
+let database = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
+let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
+let protobuf = Target.Dependency.product(name: "SwiftProtobuf", package: "swift-protobuf")
+
 let package = Package(
     name: "pseudoword",
     products: [.executable(name: "pseudoword", targets: ["pseudoword"])],
@@ -14,41 +20,62 @@ let package = Package(
         .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
     ],
     targets: [
+        // System libraries: each is imported by one wrapper only.
         .systemLibrary(name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
+        .systemLibrary(name: "CHDF5", pkgConfig: "hdf5", providers: [.apt(["libhdf5-dev"])]),
+        .systemLibrary(name: "CZeroMQ", providers: [.apt(["libzmq3-dev"])]),
+        .systemLibrary(name: "CPictures", providers: [.apt(["libpng-dev", "libturbojpeg0-dev", "libwebp-dev"])]),
+
+        // Compute: synchronous, no network, no logging.
         .target(
+            // Optimised in debug builds too: the tests would crawl without.
             name: "CKernels", cSettings: [.unsafeFlags(["-O3", "-ffp-contract=fast", "-fno-math-errno"])],
             linkerSettings: [.linkedLibrary("m")]),
         .target(name: "Tensors", dependencies: ["CKernels", "COpenBLAS"]),
         .target(name: "ModelFiles"),
         .target(name: "StableDiffusion", dependencies: ["Tensors", "ModelFiles"]),
-        .systemLibrary(name: "CPictures", providers: [.apt(["libpng-dev", "libturbojpeg0-dev", "libwebp-dev"])]),
         .target(name: "Pictures", dependencies: ["CPictures"]),
         .target(name: "Studies", dependencies: [.product(name: "Yams", package: "Yams")]),
-        .target(
-            name: "TextualInversion",
-            dependencies: ["StableDiffusion", "ModelFiles", "Pictures", "Studies", "Tensors", .product(name: "Crypto", package: "swift-crypto")]),
-        .systemLibrary(name: "CHDF5", pkgConfig: "hdf5", providers: [.apt(["libhdf5-dev"])]),
+        .target(name: "TextualInversion", dependencies: ["StableDiffusion", "ModelFiles", "Pictures", "Studies", "Tensors", crypto]),
+        .target(name: "StarterModel", resources: [.copy("model"), .copy("pictures")]),
+
+        // Cluster: no tensors, only opaque vectors.
         .target(name: "HDF5", dependencies: ["CHDF5"]),
         .target(name: "Checkpoints", dependencies: ["HDF5"]),
-        .systemLibrary(name: "CZeroMQ", providers: [.apt(["libzmq3-dev"])]),
         .target(name: "ZeroMQ", dependencies: ["CZeroMQ"]),
-        .target(name: "WireMessages", dependencies: [.product(name: "SwiftProtobuf", package: "swift-protobuf")]),
+        .target(name: "WireMessages", dependencies: [protobuf]),
         .target(name: "Coordination"),
+
+        // Where the two meet.
         .target(
             name: "Fleet",
             dependencies: [
                 "Checkpoints", "Coordination", "ModelFiles", "Pictures", "StableDiffusion", "Studies", "Tensors", "TextualInversion",
-                "WireMessages", "ZeroMQ", .product(name: "Crypto", package: "swift-crypto"), .product(name: "GRDB", package: "GRDB.swift"),
-                .product(name: "Logging", package: "swift-log"), .product(name: "SwiftProtobuf", package: "swift-protobuf"),
+                "WireMessages", "ZeroMQ", crypto, database, logging, protobuf,
             ]),
-        .target(name: "StarterModel", resources: [.copy("model"), .copy("pictures")]),
         .executableTarget(
             name: "pseudoword",
             dependencies: [
                 "Checkpoints", "Coordination", "Fleet", "ModelFiles", "Pictures", "StableDiffusion", "StarterModel", "Studies", "Tensors",
-                "TextualInversion", "ZeroMQ", .product(name: "ArgumentParser", package: "swift-argument-parser"),
-                .product(name: "Logging", package: "swift-log"),
+                "TextualInversion", "ZeroMQ", argumentParser, logging,
             ]),
+
+        // One table of operations for tests and benchmark.
+        .target(name: "TestSupport", dependencies: ["Tensors"]),
+        .executableTarget(name: "operation-bench", dependencies: ["TestSupport", "Tensors", argumentParser]),
+
+        .testTarget(name: "TensorsTests", dependencies: ["Tensors", "TestSupport", "operation-bench"]),
+        .testTarget(name: "ModelFilesTests", dependencies: ["ModelFiles"]),
+        .testTarget(name: "StableDiffusionTests", dependencies: ["StableDiffusion", "ModelFiles", "Tensors"]),
+        .testTarget(name: "PicturesTests", dependencies: ["Pictures"]),
+        .testTarget(name: "StudiesTests", dependencies: ["Studies"]),
+        .testTarget(name: "HDF5Tests", dependencies: ["HDF5"]),
+        .testTarget(name: "CheckpointsTests", dependencies: ["Checkpoints", "HDF5"]),
+        .testTarget(name: "ZeroMQTests", dependencies: ["ZeroMQ"]),
+        .testTarget(name: "WireMessagesTests", dependencies: ["WireMessages", protobuf]),
+        .testTarget(name: "CoordinationTests", dependencies: ["Coordination"]),
+        .testTarget(
+            name: "FleetTests", dependencies: ["Fleet", "Coordination", "Checkpoints", "ZeroMQ", "WireMessages", database, logging]),
     ],
     swiftLanguageModes: [.v6]
 )
@@ -58,6 +85,7 @@ for target in package.targets where [.regular, .executable, .test].contains(targ
         .enableUpcomingFeature("ExistentialAny"), .enableUpcomingFeature("MemberImportVisibility"),
         .enableUpcomingFeature("InternalImportsByDefault"),
     ]
+    // Only in our own checks: a newer compiler's new warning must not keep users from building.
     if Context.environment["CI"] != nil { settings.append(.treatAllWarnings(as: .error)) }
     target.swiftSettings = (target.swiftSettings ?? []) + settings
 }

@@ -19,9 +19,12 @@ enum { MAXIMUM_THREADS = 256, SPINS = 300, SCRATCH_SLOTS = 4 };
 static pthread_mutex_t user = PTHREAD_MUTEX_INITIALIZER;   // one parallel region at a time
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;   // guards generation for sleepers
 static pthread_cond_t wake = PTHREAD_COND_INITIALIZER;
+// The number of the parallel region times 65536 plus its threads: one load tells a thread both that there is a new region and whether it
+// takes part. A thread that wakes late must not judge an old region by the thread count of a new one.
 static _Atomic uint64_t generation;
-static _Atomic int32_t next_task, busy;
-static int32_t task_count, started, wanted = 1;
+static _Atomic int32_t next_task, busy, wanted = 1;
+static int32_t task_count, started;
+static uint64_t born[MAXIMUM_THREADS];  // the generation in which each thread was made
 static void (*current)(void *, int32_t);
 static void *current_context;
 static _Thread_local int inside;
@@ -35,7 +38,7 @@ static void drain(void) {
 
 static void *member(void *argument) {
     int32_t number = (int32_t)(intptr_t)argument;
-    uint64_t seen = 0;
+    uint64_t seen = born[number];
     for (;;) {
         int spins = SPINS;
         while (atomic_load_explicit(&generation, memory_order_acquire) == seen && spins-- > 0) RELAX();
@@ -45,7 +48,7 @@ static void *member(void *argument) {
             pthread_mutex_unlock(&lock);
         }
         seen = atomic_load_explicit(&generation, memory_order_acquire);
-        if (number < wanted) {
+        if (number < (int32_t)(seen & 0xFFFF)) {
             drain();
             atomic_fetch_sub_explicit(&busy, 1, memory_order_release);
         }
@@ -63,6 +66,7 @@ void pw_set_threads(int32_t count) {
         pthread_attr_init(&attributes);
         pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
         pthread_attr_setstacksize(&attributes, 8u << 20);
+        born[started + 1] = atomic_load_explicit(&generation, memory_order_relaxed);
         int failed = pthread_create(&thread, &attributes, member, (void *)(intptr_t)(started + 1));
         pthread_attr_destroy(&attributes);
         if (failed) break;
@@ -83,9 +87,11 @@ void pw_parallel(int32_t count, void (*task)(void *, int32_t), void *context) {
     current_context = context;
     task_count = count;
     atomic_store_explicit(&next_task, 0, memory_order_relaxed);
-    atomic_store_explicit(&busy, wanted - 1, memory_order_relaxed);
+    int32_t threads = wanted;  // fixed while we hold `user`
+    atomic_store_explicit(&busy, threads - 1, memory_order_relaxed);
     pthread_mutex_lock(&lock);
-    atomic_fetch_add_explicit(&generation, 1, memory_order_release);
+    uint64_t number = (atomic_load_explicit(&generation, memory_order_relaxed) >> 16) + 1;
+    atomic_store_explicit(&generation, number << 16 | (uint64_t)threads, memory_order_release);
     pthread_cond_broadcast(&wake);
     pthread_mutex_unlock(&lock);
     drain();

@@ -14,11 +14,12 @@ extension Coordinator {
         .keys.sorted(by: >)
         for study in open {
             for trial in studies[study]?.trials ?? [] {
-                guard let worker = idle.last else { return }
+                guard let first = idle.last else { return }
                 guard trial.record.state == .waiting, trial.lease == nil, trial.pending == nil else { continue }
                 if let until = trial.reclaimUntil, now < until { continue }
                 guard let end = segmentEnd(of: trial) else { continue }
-                idle.removeLast()
+                let worker = idle.last { $0 == trial.lastWorker } ?? first
+                idle.removeAll { $0 == worker }
                 grant(trial, to: worker, until: end, at: now, &actions)
             }
         }
@@ -33,6 +34,7 @@ extension Coordinator {
             trial.record.state = .running
             trial.reclaimUntil = nil
             trial.lease = lease
+            trial.lastWorker = worker
         }
         workers[worker]?.leases.insert(id)
         actions.append(.grant(Grant(worker: worker, lease: id, fromStep: lease.fromStep, toStep: end)))

@@ -29,6 +29,8 @@ struct Trial: Sendable {
     var reclaimUntil: Instant?
     /// The step from which the latest attempt starts; nil if that is not known any more.
     var attemptStart: Int?
+    /// Who held it last: that worker has the study's model and latents in memory, so it gets the next segment if it is free.
+    var lastWorker: WorkerID?
     /// The attempt whose failure was counted already.
     var failedAttempt = 0
     /// Workers that vanished while they trained the segment that comes next; taken back when they return.

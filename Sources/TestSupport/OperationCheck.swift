@@ -22,7 +22,11 @@ package enum OperationCheck {
         let inputs = item.makeInputs(), plain = inputs.map { PlainTensor($0) }
         let pass = item.forward(inputs), expected = item.reference(plain)
         guard pass.output.shape == expected.shape else {
-            return [Result(name: item.name, quantity: "output of shape \(pass.output.shape) instead of \(expected.shape)", value: .infinity, tolerance: 0)]
+            return [
+                Result(
+                    name: item.name, quantity: "output of shape \(pass.output.shape) instead of \(expected.shape)", value: .infinity,
+                    tolerance: 0)
+            ]
         }
         let error = normalisedError(pass.output.values, expected.values)
         var results = [Result(name: item.name, quantity: "normalised squared error of the output", value: error, tolerance: item.tolerance)]
@@ -47,7 +51,8 @@ package enum OperationCheck {
             let typical = max(norm(values) / Double(values.count).squareRoot(), item.leastGradient, .leastNormalMagnitude)
             func report(_ quantity: String, _ value: Double) {
                 let text = "\(quantity) of the gradient of input \(place)"
-                results.append(Result(name: item.name, quantity: text, value: value.isNaN ? .infinity : value, tolerance: item.gradientTolerance))
+                results.append(
+                    Result(name: item.name, quantity: text, value: value.isNaN ? .infinity : value, tolerance: item.gradientTolerance))
             }
             report("error along a direction", alongDirection(values, item.makeDirection(place), typical: typical, slope))
             let affordable = Int(budget / max(1000, 2 * item.work.forward + Double(expected.values.count)))

@@ -68,6 +68,7 @@ struct OperationBench: ParsableCommand {
     private func printJSON(_ value: some Encodable) throws {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
+        encoder.keyEncodingStrategy = .convertToSnakeCase
         print(String(decoding: try encoder.encode(value), as: UTF8.self))
     }
 }
@@ -81,13 +82,13 @@ private struct CheckReport: Encodable {
 private struct TimingReport: Encodable {
     struct Row: Encodable {
         let name: String
-        let forward_seconds: Double, forward_gflops: Double, forward_gigabytes_per_second: Double
-        let gradient_seconds: Double, gradient_gflops: Double
+        let forwardSeconds: Double, forwardGflops: Double, forwardGigabytesPerSecond: Double
+        let gradientSeconds: Double, gradientGflops: Double
 
         init(_ timing: OperationTiming) {
-            (name, forward_seconds, forward_gflops) = (timing.name, timing.forward, timing.forwardRate)
-            forward_gigabytes_per_second = timing.forwardBandwidth
-            (gradient_seconds, gradient_gflops) = (timing.gradient, timing.gradientRate)
+            (name, forwardSeconds, forwardGflops) = (timing.name, timing.forward, timing.forwardRate)
+            forwardGigabytesPerSecond = timing.forwardBandwidth
+            (gradientSeconds, gradientGflops) = (timing.gradient, timing.gradientRate)
         }
     }
     let cpu: String

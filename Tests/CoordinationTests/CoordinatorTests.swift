@@ -235,6 +235,16 @@ struct CoordinatorTests {
         #expect(bench.trial?.step == 40)
     }
 
+    @Test func theNextSegmentGoesToTheWorkerThatHasTheStudyInMemory() {
+        var bench = Bench()
+        bench.send(.studySubmitted(Bench.plan))
+        bench.hello("b")
+        bench.hello("a")
+        #expect(bench.take().grants.map(\.worker) == ["b"])
+        bench.send(.segmentResult(report("b", 1, 0, 40)))
+        #expect(bench.take().grants.map(\.worker) == ["b"])
+    }
+
     @Test func studiesAreServedBySubmissionAndTrialsByIndex() {
         var bench = Bench()
         bench.send(.studySubmitted(StudyPlan(id: StudyID(1), name: "a", trialCount: 2, steps: 10, segmentSteps: 50)))

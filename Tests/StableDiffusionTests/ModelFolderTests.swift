@@ -86,7 +86,9 @@ struct ModelFolderTests {
             #expect(list.entries.map(\.name).sorted() == file.names.filter(belongs).sorted())
             for entry in list.entries { #expect(file.tensor(named: entry.name)?.shape == entry.shape, "\(entry.name)") }
         }
-        for (model, file) in [("sd1", "sd1/unet/diffusion_pytorch_model.safetensors"), ("sd2", "sd2/unet/diffusion_pytorch_model.fp16.safetensors")] {
+        for (model, file) in [
+            ("sd1", "sd1/unet/diffusion_pytorch_model.safetensors"), ("sd2", "sd2/unet/diffusion_pytorch_model.fp16.safetensors"),
+        ] {
             let list = ParameterList()
             _ = try UNet(ModelFixtures.model(model).unetConfiguration(), Parameters(list))
             try expectSame(list, file)

@@ -60,7 +60,9 @@ struct ModelVerificationTests {
         expectOneLine(["has no tensor pixel_values", "make_reference.py"]) {
             try ModelVerification(model: ModelFixtures.model("sd1"), reference: ModelFixtures.path("sd1-timesteps.safetensors")).run()
         }
-        expectOneLine(["/nowhere.safetensors"]) { try ModelVerification(model: ModelFixtures.model("sd1"), reference: "/nowhere.safetensors") }
+        expectOneLine(["/nowhere.safetensors"]) {
+            try ModelVerification(model: ModelFixtures.model("sd1"), reference: "/nowhere.safetensors")
+        }
     }
 
     /// Reference files come from outside: nothing in them may stop the program.

@@ -76,7 +76,8 @@ struct NoiseScheduleTests {
         let sampler = DDIMSampler(schedule, steps: 20)
         var current = schedule.noisyLatents(latents, noise: noise, timesteps: [sampler.timesteps[0]])
         for timestep in sampler.timesteps {
-            current = sampler.step(current, noisePrediction: schedule.target(latents, noise: noise, timesteps: [timestep]), timestep: timestep)
+            current = sampler.step(
+                current, noisePrediction: schedule.target(latents, noise: noise, timesteps: [timestep]), timestep: timestep)
         }
         #expect(ModelFixtures.relativeError(current, latents) < 1e-4)
     }

@@ -18,7 +18,7 @@ struct OperationTests {
     func slightErrorsAreFound(_ item: OperationCase) {
         @Sendable func spoiled(_ tensor: Tensor) -> Tensor {
             var values = tensor.values
-            values[values.count / 2] *= 1.01
+            values[values.count / 2] += 0.01
             return Tensor(values, shape: tensor.shape)
         }
         let output = OperationCase(item.name, inputs: item.inputs, work: item.work, reference: item.reference) { t in
@@ -37,7 +37,9 @@ struct OperationTests {
     func activationsOfExtremeInputsAreTheirLimits(_ kind: Activation) {
         let inputs: [Float] = [0, -0.0, 1e-30, 20, -20, 100, -100, 1e6, -1e6]
         let outputs = kind.forward(Tensor(inputs, shape: [inputs.count])).values
-        let slopes = kind.inputGradient(Tensor([Float](repeating: 1, count: inputs.count), shape: [inputs.count]), input: Tensor(inputs, shape: [inputs.count])).values
+        let slopes = kind.inputGradient(
+            Tensor([Float](repeating: 1, count: inputs.count), shape: [inputs.count]), input: Tensor(inputs, shape: [inputs.count])
+        ).values
         for (index, x) in inputs.enumerated() {
             let open = kind == .none || x > 1
             #expect(abs(outputs[index] - (open ? x : 0)) <= 5e-8, "\(kind) of \(x) is \(outputs[index])")
@@ -84,7 +86,8 @@ struct OperationTests {
         let input = RandomDraws(seed: 7, stream: .weights).normalTensor([2, 9, 16])
         let ones = Tensor([Float](repeating: 1, count: 16), shape: [16]), zeros = Tensor(zeros: [16])
         var (layerSaved, groupSaved, attentionSaved): (LayerNorm.Saved?, GroupNorm.Saved?, Attention.Saved?)
-        let layer = LayerNorm(weight: ones, bias: zeros, epsilon: 1e-5), group = GroupNorm(weight: ones, bias: zeros, groups: 4, epsilon: 1e-5)
+        let layer = LayerNorm(weight: ones, bias: zeros, epsilon: 1e-5),
+            group = GroupNorm(weight: ones, bias: zeros, groups: 4, epsilon: 1e-5)
         #expect(layer.forward(input).values == layer.forward(input, saving: &layerSaved).values)
         #expect(group.forward(input).values == group.forward(input, saving: &groupSaved).values)
         let attention = Attention(heads: 2)
@@ -97,7 +100,8 @@ struct OperationTests {
         let pictures = RandomDraws(seed: 8, stream: .weights).normalTensor([3, 6, 5, 8])
         let weight = RandomDraws(seed: 9, stream: .weights).normalTensor([4, 3, 3, 8])
         let norm = GroupNorm(
-            weight: Tensor([Float](repeating: 1, count: 8), shape: [8]), bias: Tensor(zeros: [8]), groups: 2, epsilon: 1e-5, activation: .silu)
+            weight: Tensor([Float](repeating: 1, count: 8), shape: [8]), bias: Tensor(zeros: [8]), groups: 2, epsilon: 1e-5,
+            activation: .silu)
         let convolution = Convolution(weight: weight, padding: Padding(1))
         let together = convolution.forward(norm.forward(pictures)), alone = convolution.forward(norm.forward(pictures.slice(1..<2)))
         #expect(OperationCheck.normalisedError(alone.values, together.slice(1..<2).values.map(Double.init)) < 1e-13)
@@ -107,5 +111,12 @@ struct OperationTests {
         let count = 1 << 21
         let ones = Tensor([Float](repeating: 1, count: count), shape: [1, count])
         #expect(MeanSquaredError.forward(ones, Tensor(zeros: [1, count])) == [1])
+    }
+
+    @Test func weightsOfAnotherShapeStopTheProgram() async {
+        await #expect(processExitsWith: .failure) {
+            let tensor = Tensor(zeros: [1, 64])
+            _ = MeanSquaredError.inputGradient(tensor, tensor, weights: Tensor(zeros: [1, 2]))
+        }
     }
 }

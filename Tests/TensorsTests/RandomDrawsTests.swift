@@ -23,11 +23,15 @@ struct RandomDrawsTests {
     }
 
     @Test func streamNumbersStayWhatTheyAre() {
-        let streams: [RandomStream] = [.picture, .prompt, .flip, .posterior, .timestep, .noise, .initialization, .sampler, .weights, .evaluation]
+        let streams: [RandomStream] = [
+            .picture, .prompt, .flip, .posterior, .timestep, .noise, .initialization, .sampler, .weights, .evaluation,
+        ]
         #expect(streams.map(\.rawValue) == [1, 2, 3, 4, 5, 6, 7, 8, 9, 16])
     }
 
-    /// The bits of every study rest on these; they may never change. Computed by another program from the published algorithms.
+    /// The bits of every study rest on these, so they may never change.
+    ///
+    /// Computed by another program from the published algorithms.
     @Test func theFirstNumbersStayWhatTheyAre() {
         let draws = RandomDraws(seed: 0, stream: .noise)
         #expect(draws.permutation(8) == [6, 4, 3, 0, 5, 7, 2, 1])

@@ -48,7 +48,9 @@ struct TensorTests {
         var agrees = true
         for a in 0..<shape[0] {
             for b in 0..<shape[1] {
-                for place in 0..<area { agrees = agrees && to[(a * area + place) * shape[1] + b] == from[(a * shape[1] + b) * area + place] }
+                for place in 0..<area {
+                    agrees = agrees && to[(a * area + place) * shape[1] + b] == from[(a * shape[1] + b) * area + place]
+                }
             }
         }
         #expect(agrees)

@@ -49,7 +49,9 @@ import Testing
     /// Built beside the bundle of the tests.
     private func executable() throws -> URL {
         let folders = CommandLine.arguments.prefix(1).map { URL(fileURLWithPath: $0).deletingLastPathComponent() } + [Bundle.main.bundleURL]
-        let found = folders.map { $0.appendingPathComponent("operation-bench") }.first { FileManager.default.isExecutableFile(atPath: $0.path) }
+        let found = folders.map { $0.appendingPathComponent("operation-bench") }.first {
+            FileManager.default.isExecutableFile(atPath: $0.path)
+        }
         return try #require(found, "operation-bench was not built beside the tests; run swift build")
     }
 }

@@ -24,7 +24,9 @@ package struct NoiseSchedule: Sendable {
         let file = try Configuration(path: path)
         let count = try file.integer("num_train_timesteps", default: 1000, in: 2...100_000)
         let start = try file.number("beta_start", default: 0.00085), end = try file.number("beta_end", default: 0.012)
-        guard start > 0, end >= start, end < 1 else { throw file.failure("beta_start \(start) and beta_end \(end) are not a noise schedule") }
+        guard start > 0, end >= start, end < 1 else {
+            throw file.failure("beta_start \(start) and beta_end \(end) are not a noise schedule")
+        }
         for (key, value) in [("trained_betas", "null"), ("rescale_betas_zero_snr", "false"), ("thresholding", "false")] {
             try file.require(key, is: value)
         }
@@ -34,7 +36,8 @@ package struct NoiseSchedule: Sendable {
         }
         predictionType = type
         stepsOffset = try file.integer("steps_offset", default: 0, in: 0...count)
-        setsLastAlphaToOne = try file.flag("set_alpha_to_one", default: false)
+        // Another scheduler's file does not have it; DDIMScheduler then takes its own default.
+        setsLastAlphaToOne = try file.flag("set_alpha_to_one", default: true)
         let schedule = try file.text("beta_schedule", default: "scaled_linear")
         var product = 1.0
         alphasCumulativeProduct = try (0..<count).map { index in

@@ -48,10 +48,14 @@ package struct ModelVerification: Sendable {
             throw ModelError("\(file.path): was made for prediction type \(type), the model has \(schedule.predictionType.rawValue)")
         }
         let autoencoder = try model.autoencoderConfiguration()
-        let moments = try model.autoencoderEncoder().forward(tensor("pixel_values", rank: 4))
+        let moments = try model.autoencoderEncoder().forward(pictures(multipleOf: autoencoder.reduction))
         try compare("posterior_mean", moments.mean)
         try compare("posterior_logvar", moments.logVariance)
-        let latents = moments.latents(noise: try tensor("posterior_noise", rank: 4), scalingFactor: autoencoder.scalingFactor)
+        let posteriorNoise = try tensor("posterior_noise", rank: 4)
+        guard posteriorNoise.shape == moments.mean.shape else {
+            throw ModelError("\(file.path): posterior_noise \(posteriorNoise.shape) does not fit latents \(moments.mean.shape)")
+        }
+        let latents = moments.latents(noise: posteriorNoise, scalingFactor: autoencoder.scalingFactor)
         try compare("latents", latents)
         let timesteps = try file.integers(named: "timesteps"), noise = try tensor("noise", rank: 4)
         guard timesteps.count == latents.shape[0], noise.shape == latents.shape,
@@ -59,7 +63,8 @@ package struct ModelVerification: Sendable {
         else { throw ModelError("\(file.path): timesteps \(timesteps) or noise \(noise.shape) do not fit latents \(latents.shape)") }
         let noisy = schedule.noisyLatents(latents, noise: noise, timesteps: timesteps)
         try compare("noisy_latents", noisy)
-        let encoder = try model.textEncoder(), vectors = try tensor("embedding", rank: 2), tokens = try tokenRows(encoder, vectors)
+        let encoder = try model.textEncoder(), vectors = try tensor("embedding", rank: 2)
+        let tokens = try tokenRows(encoder, vectors, batch: timesteps.count)
         var savedText: TextEncoder.Saved?
         let context = encoder.forward(tokens, learned: vectors, saving: &savedText)
         try compare("encoder_hidden_states", context)
@@ -81,12 +86,21 @@ package struct ModelVerification: Sendable {
         return results
     }
 
-    private func tokenRows(_ encoder: TextEncoder, _ vectors: Tensor) throws -> [[Int]] {
-        guard let shape = file.tensor(named: "input_ids")?.shape, shape.count == 2, shape[1] >= 1 else {
-            throw ModelError("\(file.path): has no input_ids of shape [batch, 77]")
+    private func pictures(multipleOf side: Int) throws -> Tensor {
+        let pictures = try tensor("pixel_values", rank: 4), shape = pictures.shape
+        guard shape[0] >= 1, shape[3] == 3, shape[1...2].allSatisfy({ $0 >= side && $0 % side == 0 }) else {
+            throw ModelError("\(file.path): pixel_values has the shape \(shape) (channels last), expected [batch, multiples of \(side), 3]")
+        }
+        return pictures
+    }
+
+    private func tokenRows(_ encoder: TextEncoder, _ vectors: Tensor, batch: Int) throws -> [[Int]] {
+        guard let shape = file.tensor(named: "input_ids")?.shape, shape.count == 2, shape[0] == batch, shape[1] >= 1 else {
+            throw ModelError("\(file.path): has no input_ids of shape [\(batch), 77]")
         }
         let ids = try file.integers(named: "input_ids"), limit = encoder.configuration.vocabularySize + vectors.shape[0]
-        guard ids.allSatisfy({ (0..<limit).contains($0) }), shape[1] <= encoder.configuration.maximumLength, vectors.width == encoder.width else {
+        guard ids.allSatisfy({ (0..<limit).contains($0) }), shape[1] <= encoder.configuration.maximumLength, vectors.width == encoder.width
+        else {
             throw ModelError("\(file.path): input_ids or embedding do not fit a text encoder of \(limit) ids and width \(encoder.width)")
         }
         return (0..<shape[0]).map { Array(ids[$0 * shape[1]..<($0 + 1) * shape[1]]) }
@@ -94,8 +108,12 @@ package struct ModelVerification: Sendable {
 
     /// A tensor of the file; pictures and latents ([N, C, H, W]) are brought to channels last.
     private func tensor(_ name: String, rank: Int) throws -> Tensor {
-        guard let entry = file.tensor(named: name) else { throw ModelError("\(file.path): has no tensor \(name); make it with scripts/make_reference.py") }
-        guard entry.shape.count == rank else { throw ModelError("\(file.path): \(name) has the shape \(entry.shape), expected \(rank) dimensions") }
+        guard let entry = file.tensor(named: name) else {
+            throw ModelError("\(file.path): has no tensor \(name); make it with scripts/make_reference.py")
+        }
+        guard entry.shape.count == rank else {
+            throw ModelError("\(file.path): \(name) has the shape \(entry.shape), expected \(rank) dimensions")
+        }
         let tensor = try Tensor(shape: entry.shape) { try file.copyFloats(named: name, into: $0) }
         return rank == 4 ? tensor.movingSecondAxisLast() : tensor
     }

@@ -12,7 +12,8 @@ extension OperationCase {
         var item = OperationCase(
             "attention \(samples)x\(queries)x\(keys) \(heads) heads of \(depth)\(marks)",
             inputs: [
-                Input([samples, queries, channels], hasGradient: true, scale: sharpness), Input([samples, keys, channels], hasGradient: true),
+                Input([samples, queries, channels], hasGradient: true, scale: sharpness),
+                Input([samples, keys, channels], hasGradient: true),
                 Input([samples, keys, channels], hasGradient: true),
             ], work: (2 * product, 5 * product),
             reference: { t in References.attention(t[0], t[1], t[2], heads: heads, isCausal: causal) },
@@ -37,12 +38,16 @@ extension OperationCase {
     static let attentionCases: [OperationCase] = [
         attention(queries: 1, keys: 1, heads: 1, depth: 1), attention(queries: 1, keys: 5, heads: 1, depth: 3),
         attention(samples: 2, queries: 5, keys: 1, heads: 2, depth: 4), attention(samples: 2, queries: 9, keys: 7, heads: 3, depth: 5),
-        attention(samples: 2, queries: 16, keys: 77, heads: 2, depth: 8), attention(queries: 77, keys: 77, heads: 3, depth: 8, causal: true),
-        attention(samples: 2, queries: 6, keys: 6, heads: 1, depth: 2, causal: true), attention(queries: 4, keys: 9, heads: 2, depth: 3, causal: true),
-        attention(queries: 9, keys: 4, heads: 2, depth: 3, causal: true), attention(queries: 11, keys: 40, heads: 2, depth: 8, sharpness: 30),
+        attention(samples: 2, queries: 16, keys: 77, heads: 2, depth: 8),
+        attention(queries: 77, keys: 77, heads: 3, depth: 8, causal: true),
+        attention(samples: 2, queries: 6, keys: 6, heads: 1, depth: 2, causal: true),
+        attention(queries: 4, keys: 9, heads: 2, depth: 3, causal: true),
+        attention(queries: 9, keys: 4, heads: 2, depth: 3, causal: true),
+        attention(queries: 11, keys: 40, heads: 2, depth: 8, sharpness: 30),
         // More than one block of 256 queries and of 512 keys.
         attention(queries: 257, keys: 33, heads: 2, depth: 4), attention(queries: 20, keys: 513, heads: 2, depth: 4),
-        attention(samples: 2, queries: 300, keys: 600, heads: 2, depth: 4), attention(queries: 600, keys: 600, heads: 1, depth: 4, causal: true),
+        attention(samples: 2, queries: 300, keys: 600, heads: 2, depth: 4),
+        attention(queries: 600, keys: 600, heads: 1, depth: 4, causal: true),
         attention(queries: 300, keys: 1030, heads: 1, depth: 3), attention(queries: 256, keys: 512, heads: 1, depth: 4, sharpness: 10),
         // Stable Diffusion 1 at 512 pixels: pixels with themselves, with the prompt, the autoencoder, the text encoder.
         attention(queries: 4096, keys: 4096, heads: 8, depth: 40), attention(queries: 4096, keys: 77, heads: 8, depth: 40),

@@ -62,7 +62,8 @@ extension OperationCase {
         convolution([1, 32, 32, 512], to: 4), convolution([3, 20, 20, 16], to: 20, stride: 2, padding: rightBottom, with: [.residual]),
         convolution([1, 9, 11, 256], to: 48, with: [.sampleBias]),
         // Stable Diffusion 1 at 512 pixels.
-        convolution([1, 64, 64, 320], to: 320, with: [.bias, .sampleBias]), convolution([1, 32, 32, 640], to: 640, with: [.bias, .residual]),
+        convolution([1, 64, 64, 320], to: 320, with: [.bias, .sampleBias]),
+        convolution([1, 32, 32, 640], to: 640, with: [.bias, .residual]),
         convolution([1, 16, 16, 1280], to: 1280), convolution([1, 8, 8, 1280], to: 1280, with: [.bias, .sampleBias]),
         convolution([1, 64, 64, 320], to: 320, stride: 2), convolution([1, 64, 64, 960], to: 320),
         convolution([1, 128, 128, 128], to: 128),
