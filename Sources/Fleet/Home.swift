@@ -116,7 +116,7 @@ extension Error {
     /// The system's own word for what went wrong, if there is one below this error.
     var reason: String {
         var error = self as NSError
-        while let below = error.userInfo[NSUnderlyingErrorKey] as? NSError { error = below }
+        while let below = error.userInfo[NSUnderlyingErrorKey] as? any Error { error = below as NSError }
         if error.domain == NSPOSIXErrorDomain { return String(cString: strerror(Int32(error.code))) }
         return "\(self)".oneLine
     }

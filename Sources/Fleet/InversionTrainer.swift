@@ -92,7 +92,9 @@ extension TrainingState {
     fileprivate func asTraining(for session: InversionSession) throws -> TextualInversion.TrainingState {
         guard count == session.study.pseudoword.vectors, width == session.width else {
             throw SegmentFailure(
-                .input, "the trial has \(count) vectors of width \(width), study and model say \(session.study.pseudoword.vectors) of \(session.width)")
+                .input,
+                "the trial has \(count) vectors of width \(width), study and model say \(session.study.pseudoword.vectors) of \(session.width)"
+            )
         }
         var state = TextualInversion.TrainingState(rows: count, width: width, initial: initial)
         state.step = step

@@ -5,7 +5,9 @@ private import Synchronization
 
 /// The machine that computes: threads, kernel variant, memory.
 package enum Compute {
-    /// Sets how many threads compute together. Results do not depend on it: work is cut into the same pieces for any number of threads.
+    /// Sets how many threads compute together.
+    ///
+    /// Results do not depend on it: work is cut into the same pieces for any number of threads.
     package static func setThreads(_ count: Int) {
         prepare()
         pw_set_threads(Int32(clamping: count))
@@ -37,12 +39,21 @@ package enum Compute {
     }()
 }
 
-/// Runs `task(0) ... task(count - 1)` on the pool. Tasks must write to disjoint memory.
+/// A grow-only buffer of the calling thread, see `pw_scratch`.
+func scratch(_ slot: Int32, _ count: Int) -> UnsafeMutablePointer<Float> {
+    guard let memory = pw_scratch(slot, count) else { preconditionFailure("out of memory: \(count * 4) bytes of scratch") }
+    return memory
+}
+
+/// Runs `task(0) ... task(count - 1)` on the pool.
+///
+/// Tasks must write to disjoint memory.
 func parallel(_ count: Int, _ task: (Int) -> Void) {
     withoutActuallyEscaping(task) { escaping in
         var box: (Int) -> Void = escaping
         withUnsafeMutablePointer(to: &box) { context in
-            pw_parallel(Int32(count), { pointer, index in pointer?.assumingMemoryBound(to: ((Int) -> Void).self).pointee(Int(index)) }, context)
+            pw_parallel(
+                Int32(count), { pointer, index in pointer?.assumingMemoryBound(to: ((Int) -> Void).self).pointee(Int(index)) }, context)
         }
     }
 }

@@ -67,7 +67,9 @@ package struct Tensor: Sendable {
         let shape = tensors.first?.shape ?? [0]
         precondition(tensors.allSatisfy { $0.shape == shape }, "cannot stack \(tensors.map(\.shape))")
         self.init(uninitialized: [tensors.count * (shape.first ?? 0)] + shape.dropFirst())
-        for (index, tensor) in tensors.enumerated() { (storage.pointer + index * tensor.count).update(from: tensor.pointer, count: tensor.count) }
+        for (index, tensor) in tensors.enumerated() {
+            (storage.pointer + index * tensor.count).update(from: tensor.pointer, count: tensor.count)
+        }
     }
 
     /// The same values under another shape with as many elements.
@@ -99,7 +101,9 @@ package struct Tensor: Sendable {
         }
     }
 
-    /// The first element's address, valid while this tensor lives. For this module's operations only.
+    /// The first element's address, valid while this tensor lives.
+    ///
+    /// For this module's operations only.
     var pointer: UnsafeMutablePointer<Float> { storage.pointer }
 
     /// Whether every value is a number (neither infinite nor NaN).

@@ -15,7 +15,8 @@ package struct PromptEncoder: Sendable {
     package init(tokenizer: CLIPTokenizer, configuration: TextEncoderConfiguration) throws {
         guard tokenizer.vocabularyCount <= configuration.vocabularySize else {
             throw InversionError(
-                .input, "the tokenizer has \(tokenizer.vocabularyCount) tokens, the text encoder's table only \(configuration.vocabularySize) rows")
+                .input,
+                "the tokenizer has \(tokenizer.vocabularyCount) tokens, the text encoder's table only \(configuration.vocabularySize) rows")
         }
         self.tokenizer = tokenizer
         vocabularySize = configuration.vocabularySize
@@ -27,7 +28,9 @@ package struct PromptEncoder: Sendable {
         let tokens = tokenizer.encode(name)
         guard !tokens.isEmpty else { throw InversionError(.prompt, "the pseudo-word \"\(name)\" has no letters; choose another name") }
         guard tokens.count > 1 else {
-            throw InversionError(.prompt, "the pseudo-word \"\(name)\" is already a token of this model; choose a name that is not a word, like \"my-\(name)\"")
+            throw InversionError(
+                .prompt,
+                "the pseudo-word \"\(name)\" is already a token of this model; choose a name that is not a word, like \"my-\(name)\"")
         }
     }
 
@@ -47,7 +50,9 @@ package struct PromptEncoder: Sendable {
                 ids += tokenizer.encode(piece)
             }
             if requiresWord && !found {
-                throw InversionError(.prompt, "the prompt \"\(prompt)\" does not hold the word \"\(word.name)\"; write [name] or \(word.name) where it should stand")
+                throw InversionError(
+                    .prompt,
+                    "the prompt \"\(prompt)\" does not hold the word \"\(word.name)\"; write [name] or \(word.name) where it should stand")
             }
         } else {
             ids += tokenizer.encode(prompt)
@@ -55,7 +60,9 @@ package struct PromptEncoder: Sendable {
         ids.append(tokenizer.endOfText)
         guard ids.count <= windowLength else {
             throw InversionError(
-                .prompt, "the prompt \"\(prompt)\" needs \(ids.count) tokens; the window has \(windowLength), so shorten the prompt or use fewer vectors")
+                .prompt,
+                "the prompt \"\(prompt)\" needs \(ids.count) tokens; the window has \(windowLength), so shorten the prompt or use fewer vectors"
+            )
         }
         return ids + Array(repeating: tokenizer.padding, count: windowLength - ids.count)
     }

@@ -13,6 +13,8 @@ struct Main {
     static func main() {
         // A reader that goes away (head, less) ends the program quietly.
         signal(SIGPIPE, SIG_DFL)
+        // A file that grows past the limit is an error like a full disk, with a message and nothing left half written.
+        signal(SIGXFSZ, SIG_IGN)
         do {
             var command = try Pseudoword.parseAsRoot()
             try command.run()

@@ -7,6 +7,12 @@ enum OutputFormat: String, ExpressibleByArgument, CaseIterable {
     case text, json
 }
 
+/// Prints a line of a program that goes on: whoever reads a log or a pipe gets it now.
+func announce(_ line: String) {
+    print(line)
+    fflush(nil)
+}
+
 extension Encodable {
     /// One JSON value on standard output, keys sorted.
     func printAsJSON() throws {

@@ -236,13 +236,14 @@ struct CoordinatorTests {
     }
 
     @Test func theNextSegmentGoesToTheWorkerThatHasTheStudyInMemory() {
+        let (earlier, later) = (WorkerID("a"), WorkerID("b"))
         var bench = Bench()
         bench.send(.studySubmitted(Bench.plan))
-        bench.hello("b")
-        bench.hello("a")
-        #expect(bench.take().grants.map(\.worker) == ["b"])
-        bench.send(.segmentResult(report("b", 1, 0, 40)))
-        #expect(bench.take().grants.map(\.worker) == ["b"])
+        bench.hello(later)
+        bench.hello(earlier)
+        #expect(bench.take().grants.map(\.worker) == [later])
+        bench.send(.segmentResult(report(later, 1, 0, 40)))
+        #expect(bench.take().grants.map(\.worker) == [later])
     }
 
     @Test func studiesAreServedBySubmissionAndTrialsByIndex() {

@@ -10,7 +10,8 @@ package struct AutoencoderConfiguration: Sendable {
     package init(path: String) throws {
         let file = try Configuration(path: path)
         for (key, value) in [
-            ("act_fn", "silu"), ("latents_mean", "null"), ("latents_std", "null"), ("shift_factor", "null"), ("mid_block_add_attention", "true"),
+            ("act_fn", "silu"), ("latents_mean", "null"), ("latents_std", "null"), ("shift_factor", "null"),
+            ("mid_block_add_attention", "true"),
         ] { try file.require(key, is: value) }
         channels = try file.integers("block_out_channels")
         for (key, kind) in [("down_block_types", "DownEncoderBlock2D"), ("up_block_types", "UpDecoderBlock2D")] {

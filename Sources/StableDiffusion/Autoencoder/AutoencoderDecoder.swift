@@ -35,7 +35,7 @@ package struct AutoencoderDecoder: Sendable {
         convolutionOut = try (parameters / "conv_out").convolution(inputs: last, outputs: 3, kernel: 3, padding: Padding(1))
     }
 
-    /// Scaled latents [N, h, w, 4] -> pictures [N, 8 h, 8 w, 3], about -1 ... 1.
+    /// Scaled latents [N, h, w, 4] -> pictures [N, 8 h, 8 w, 3], about from -1 to 1.
     package func forward(_ latents: Tensor) -> Tensor {
         let unscaled = Tensor(shape: latents.shape) { out in
             latents.withValues { values in for i in out.indices { out[i] = values[i] / scalingFactor } }

@@ -3,7 +3,7 @@ package import Tensors
 
 /// The distribution of the latents of pictures: a normal distribution for each latent, before scaling.
 package struct LatentMoments: Sendable {
-    /// [N, h, w, 4]
+    /// [N, h, w, 4].
     package let mean: Tensor, logVariance: Tensor
 
     package init(mean: Tensor, logVariance: Tensor) {
@@ -49,7 +49,8 @@ package struct AutoencoderEncoder: Sendable {
             }
             guard index + 1 < channels.count else { return (blocks, nil) }
             let downsample = try (place / "downsamplers" / 0 / "conv").convolution(
-                inputs: channels[index], outputs: channels[index], kernel: 3, stride: 2, padding: Padding(top: 0, left: 0, bottom: 1, right: 1))
+                inputs: channels[index], outputs: channels[index], kernel: 3, stride: 2,
+                padding: Padding(top: 0, left: 0, bottom: 1, right: 1))
             return (blocks, downsample)
         }
         let last = channels[channels.count - 1], outputs = 2 * configuration.latentChannels
@@ -59,7 +60,7 @@ package struct AutoencoderEncoder: Sendable {
         quantConvolution = configuration.hasQuantConvolution ? try (root / "quant_conv").pointwise(inputs: outputs, outputs: outputs) : nil
     }
 
-    /// Pictures [N, H, W, 3] in -1 ... 1 -> moments [N, H/8, W/8, 4].
+    /// Pictures [N, H, W, 3] from -1 to 1 -> moments [N, H/8, W/8, 4].
     package func forward(_ pictures: Tensor) -> LatentMoments {
         var hidden = convolutionIn.forward(pictures)
         for level in levels {

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 package import Tensors
 
-/// Deterministic sampling: Song et al. 2020 (arXiv 2010.02502) with eta 0, as `diffusers.DDIMScheduler` with leading timesteps.
+/// Deterministic sampling.
+///
+/// Song et al. 2020 (arXiv 2010.02502) with eta 0, as `diffusers.DDIMScheduler` with leading timesteps.
 package struct DDIMSampler: Sendable {
     package let schedule: NoiseSchedule
     /// Descending.

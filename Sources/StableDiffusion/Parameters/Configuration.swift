@@ -9,7 +9,8 @@ struct Configuration {
 
     init(path: String) throws {
         guard FileManager.default.fileExists(atPath: path) else {
-            throw ModelError("\(path): not found; expected a Stable Diffusion model folder in diffusers layout (unet, vae, text_encoder, scheduler)")
+            throw ModelError(
+                "\(path): not found; expected a Stable Diffusion model folder in diffusers layout (unet, vae, text_encoder, scheduler)")
         }
         self.path = path
         json = try JSONValue(path: path, limit: 1 << 20)
@@ -69,7 +70,9 @@ struct Configuration {
         switch value(key) {
         case .array(let items) where count.map { $0 == items.count } ?? (1...16).contains(items.count):
             return try items.map { item in
-                guard case .integer(let number) = item, (1...1_000_000).contains(number) else { throw wrong(key, "a list of whole numbers") }
+                guard case .integer(let number) = item, (1...1_000_000).contains(number) else {
+                    throw wrong(key, "a list of whole numbers")
+                }
                 return number
             }
         case .integer(let number) where (1...1_000_000).contains(number):

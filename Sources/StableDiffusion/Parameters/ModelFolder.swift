@@ -10,10 +10,12 @@ package struct ModelFolder: Sendable {
     package init(path: String) throws {
         var isFolder: ObjCBool = false
         guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) else {
-            throw ModelError(.notFound, "\(path): no such model; expected a Stable Diffusion folder in diffusers layout, or the word starter")
+            throw ModelError(
+                .notFound, "\(path): no such model; expected a Stable Diffusion folder in diffusers layout, or the word starter")
         }
         guard isFolder.boolValue else {
-            throw ModelError("\(path): is a file; this version reads model folders in diffusers layout (unet, vae, text_encoder, scheduler)")
+            throw ModelError(
+                "\(path): is a file; this version reads model folders in diffusers layout (unet, vae, text_encoder, scheduler)")
         }
         self.path = path
         guard FileManager.default.fileExists(atPath: path + "/unet/config.json") else {
@@ -84,7 +86,9 @@ package struct ModelFolder: Sendable {
         let folder = path + "/" + part
         for name in names.flatMap({ [$0 + ".safetensors", $0 + ".fp16.safetensors"] })
         where FileManager.default.fileExists(atPath: folder + "/" + name) { return folder + "/" + name }
-        let old = names.flatMap { [$0 + ".bin", "pytorch_" + $0 + ".bin"] }.first { FileManager.default.fileExists(atPath: folder + "/" + $0) }
+        let old = names.flatMap { [$0 + ".bin", "pytorch_" + $0 + ".bin"] }.first {
+            FileManager.default.fileExists(atPath: folder + "/" + $0)
+        }
         if let old { throw ModelError("\(folder)/\(old): pickled weights are not read; convert the model to safetensors") }
         throw ModelError("\(folder): has no \(names[0]).safetensors; the model is incomplete")
     }

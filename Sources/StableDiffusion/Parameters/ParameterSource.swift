@@ -21,10 +21,12 @@ package final class FileParameters: ParameterSource {
 
     package func tensor(_ path: String, shape: [Int]) throws -> Tensor {
         guard let entry = file.tensor(named: path) else {
-            throw ModelError("\(file.path): has no tensor \(path), expected with the shape \(shape); is it the model that its config.json describes?")
+            throw ModelError(
+                "\(file.path): has no tensor \(path), expected with the shape \(shape); is it the model that its config.json describes?")
         }
         guard entry.shape == shape else {
-            throw ModelError("\(file.path): tensor \(path) has the shape \(entry.shape), expected \(shape); its config.json does not describe it")
+            throw ModelError(
+                "\(file.path): tensor \(path) has the shape \(entry.shape), expected \(shape); its config.json does not describe it")
         }
         guard entry.dtype.isFloatingPoint else {
             throw ModelError("\(file.path): tensor \(path) holds \(entry.dtype.rawValue), expected floating-point numbers")
@@ -42,7 +44,8 @@ package final class FileParameters: ParameterSource {
         guard let first = unused.first else { return }
         let shape = file.tensor(named: first)?.shape ?? []
         let others = unused.count > 1 ? " and \(unused.count - 1) more" : ""
-        throw ModelError("\(file.path): tensor \(first) of shape \(shape)\(others) has no place in the model that config.json describes (expected none)")
+        throw ModelError(
+            "\(file.path): tensor \(first) of shape \(shape)\(others) has no place in the model that config.json describes (expected none)")
     }
 }
 

@@ -40,7 +40,8 @@ package struct Parameters {
 
     package func groupNorm(channels: Int, groups: Int, epsilon: Float, activation: Activation = .none) throws -> GroupNorm {
         try GroupNorm(
-            weight: tensor("weight", [channels]), bias: tensor("bias", [channels]), groups: groups, epsilon: epsilon, activation: activation)
+            weight: tensor("weight", [channels]), bias: tensor("bias", [channels]), groups: groups, epsilon: epsilon, activation: activation
+        )
     }
 
     package func layerNorm(width: Int, epsilon: Float) throws -> LayerNorm {

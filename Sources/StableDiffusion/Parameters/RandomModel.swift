@@ -82,11 +82,14 @@ package enum RandomModel {
         ]
     }
 
-    private static var autoencoder: [String: Any] { [
-        "_class_name": "AutoencoderKL", "block_out_channels": [128, 256, 512, 512], "layers_per_block": 2, "latent_channels": 4,
-        "norm_num_groups": 32, "sample_size": 512, "scaling_factor": 0.18215, "in_channels": 3, "out_channels": 3,
-        "down_block_types": Array(repeating: "DownEncoderBlock2D", count: 4), "up_block_types": Array(repeating: "UpDecoderBlock2D", count: 4),
-    ] }
+    private static var autoencoder: [String: Any] {
+        [
+            "_class_name": "AutoencoderKL", "block_out_channels": [128, 256, 512, 512], "layers_per_block": 2, "latent_channels": 4,
+            "norm_num_groups": 32, "sample_size": 512, "scaling_factor": 0.18215, "in_channels": 3, "out_channels": 3,
+            "down_block_types": Array(repeating: "DownEncoderBlock2D", count: 4),
+            "up_block_types": Array(repeating: "UpDecoderBlock2D", count: 4),
+        ]
+    }
 
     private static func scheduler(_ family: Family) -> [String: Any] {
         [

@@ -66,7 +66,8 @@ package struct TextEncoder: Sendable {
 
     package func forward(_ tokens: [[Int]], learned: Tensor?, saving saved: inout Saved?) -> Tensor {
         let length = tokens.first?.count ?? 0
-        precondition(length <= configuration.maximumLength && tokens.allSatisfy { $0.count == length }, "prompts of \(tokens.map(\.count)) tokens")
+        precondition(
+            length <= configuration.maximumLength && tokens.allSatisfy { $0.count == length }, "prompts of \(tokens.map(\.count)) tokens")
         let indices = tokens.flatMap(\.self)
         let places = Embedding(table: positions).forward(tokens.flatMap { $0.indices }, learned: nil)
         var hidden = Addition.forward(embedding.forward(indices, learned: learned), places).reshaped([tokens.count, length, width])

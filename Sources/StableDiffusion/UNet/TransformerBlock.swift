@@ -36,7 +36,7 @@ struct TransformerBlock: Sendable {
         attention = Attention(heads: heads)
     }
 
-    /// [N, T, width] with the prompt [N, 77, contextWidth] -> [N, T, width]
+    /// [N, T, width] with the prompt [N, 77, contextWidth] -> [N, T, width].
     func forward(_ input: Tensor, context: Tensor, saving saved: inout Saved?) -> Tensor {
         var (kept1, kept2, kept3): (LayerNorm.Saved?, LayerNorm.Saved?, LayerNorm.Saved?)
         var (keptSelf, keptCross): (Attention.Saved?, Attention.Saved?)
@@ -102,7 +102,7 @@ struct SpatialTransformer: Sendable {
         projectOut = try projection("proj_out")
     }
 
-    /// [N, H, W, C] -> [N, H, W, C]
+    /// [N, H, W, C] -> [N, H, W, C].
     func forward(_ input: Tensor, context: Tensor, saving saved: inout Saved?) -> Tensor {
         var keptNorm: GroupNorm.Saved?
         let (samples, tokens) = (input.shape[0], input.shape[1] * input.shape[2])
@@ -123,7 +123,8 @@ struct SpatialTransformer: Sendable {
         var gradient = projectOut.inputGradient(outputGradient).reshaped([shape[0], shape[1] * shape[2], shape[3]])
         for (index, block) in blocks.enumerated().reversed() {
             let needed = needsInput || index > 0
-            guard let next = block.inputGradient(gradient, saved.blocks[index], contextGradient: &contextGradient, needsInput: needed) else {
+            guard let next = block.inputGradient(gradient, saved.blocks[index], contextGradient: &contextGradient, needsInput: needed)
+            else {
                 return nil
             }
             gradient = next

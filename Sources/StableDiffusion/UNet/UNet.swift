@@ -68,7 +68,9 @@ package struct UNet: Sendable {
     }
 
     private func run(_ noisyLatents: Tensor, timesteps: [Int], context: Tensor, saving saved: inout Saved?) -> Tensor {
-        precondition(noisyLatents.shape[0] == timesteps.count && context.shape[0] == timesteps.count, "\(timesteps.count) timesteps for \(noisyLatents.shape)")
+        precondition(
+            noisyLatents.shape[0] == timesteps.count && context.shape[0] == timesteps.count,
+            "\(timesteps.count) timesteps for \(noisyLatents.shape)")
         let time = timeEmbedding.forward(timesteps)
         var hidden = convolutionIn.forward(noisyLatents)
         var skips = [hidden]

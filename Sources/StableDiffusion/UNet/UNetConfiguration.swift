@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// What a UNet's `config.json` says. Nothing is assumed about sizes.
+/// What a UNet's `config.json` says.
+///
+/// Nothing is assumed about sizes.
 package struct UNetConfiguration: Sendable {
     package struct Level: Sendable {
         package let channels: Int, layers: Int
@@ -56,7 +58,8 @@ package struct UNetConfiguration: Sendable {
         inputChannels = try file.integer("in_channels", default: 4)
         outputChannels = try file.integer("out_channels", default: 4)
         guard inputChannels == 4 && outputChannels == 4 else {
-            throw file.failure("in_channels \(inputChannels), out_channels \(outputChannels); this version supports 4 and 4 (no inpainting models)")
+            throw file.failure(
+                "in_channels \(inputChannels), out_channels \(outputChannels); this version supports 4 and 4 (no inpainting models)")
         }
         sampleSize = try file.integer("sample_size", default: 64, in: 1...1024)
         contextWidth = try file.integers("cross_attention_dim", repeating: 1)[0]

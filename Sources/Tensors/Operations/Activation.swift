@@ -42,7 +42,7 @@ package enum Activation: String, Sendable, CaseIterable {
 
 /// a gelu(g), where a is the first and g the second half of each row (Shazeer 2020, arXiv 2002.05202).
 package enum GatedGELU {
-    /// [..., 2 W] -> [..., W]
+    /// [..., 2 W] -> [..., W].
     package static func forward(_ input: Tensor) -> Tensor {
         precondition(input.width % 2 == 0)
         let width = input.width / 2

@@ -29,7 +29,7 @@ package struct Attention: Sendable {
         return forward(query: query, key: key, value: value, saving: &saved)
     }
 
-    /// [N, Tq, C], [N, Tk, C], [N, Tk, C] -> [N, Tq, C]
+    /// [N, Tq, C], [N, Tk, C], [N, Tk, C] -> [N, Tq, C].
     package func forward(query: Tensor, key: Tensor, value: Tensor, saving saved: inout Saved?) -> Tensor {
         let shape = sizes(query, key, value)
         let output = Tensor(uninitialized: query.shape)
@@ -42,7 +42,7 @@ package struct Attention: Sendable {
             let q = query.pointer + (sample * shape.queries + rows.lowerBound) * shape.channels + head * shape.depth
             let o = output.pointer + (sample * shape.queries + rows.lowerBound) * shape.channels + head * shape.depth
             let base = sample * shape.keys * shape.channels + head * shape.depth
-            guard let scores = pw_scratch(0, Self.queryBlock * Self.keyBlock), let state = pw_scratch(1, 3 * Self.queryBlock) else { return }
+            let scores = scratch(0, Self.queryBlock * Self.keyBlock), state = scratch(1, 3 * Self.queryBlock)
             let (maximum, sum, correction) = (state, state + Self.queryBlock, state + 2 * Self.queryBlock)
             for row in 0..<rows.count { (maximum[row], sum[row]) = (-.infinity, 0) }
             var start = 0
@@ -51,13 +51,15 @@ package struct Attention: Sendable {
                 let columns = start..<min(end, start + Self.keyBlock)
                 multiply(
                     rows.count, columns.count, shape.depth, Operand(q, stride: shape.channels),
-                    Operand(transposing: key.pointer + base + start * shape.channels, stride: shape.channels), into: scores, stride: columns.count, accumulate: false)
+                    Operand(transposing: key.pointer + base + start * shape.channels, stride: shape.channels), into: scores,
+                    stride: columns.count, accumulate: false)
                 if isCausal { hideFuture(scores, rows: rows, columns: columns) }
                 pw_softmax_block(scores, rows.count, columns.count, columns.count, shape.scale, maximum, sum, correction)
                 if start > 0 { pw_scale_rows(o, correction, rows.count, shape.depth, shape.channels) }
                 multiply(
                     rows.count, shape.depth, columns.count, Operand(scores, stride: columns.count),
-                    Operand(value.pointer + base + start * shape.channels, stride: shape.channels), into: o, stride: shape.channels, accumulate: start > 0)
+                    Operand(value.pointer + base + start * shape.channels, stride: shape.channels), into: o, stride: shape.channels,
+                    accumulate: start > 0)
                 start = columns.upperBound
             }
             let lse = logSumExp.pointer + pair * shape.queries + rows.lowerBound
@@ -87,9 +89,8 @@ package struct Attention: Sendable {
             let (sample, head) = (pair / heads, pair % heads)
             let queryBase = sample * shape.queries * shape.channels + head * shape.depth
             let keyBase = sample * shape.keys * shape.channels + head * shape.depth
-            guard let p = pw_scratch(0, Self.queryBlock * Self.keyBlock), let dp = pw_scratch(1, Self.queryBlock * Self.keyBlock),
-                let delta = pw_scratch(2, Self.queryBlock)
-            else { return }
+            let p = scratch(0, Self.queryBlock * Self.keyBlock), dp = scratch(1, Self.queryBlock * Self.keyBlock)
+            let delta = scratch(2, Self.queryBlock)
             for first in stride(from: 0, to: shape.queries, by: Self.queryBlock) {
                 let rows = first..<min(shape.queries, first + Self.queryBlock)
                 let at = queryBase + first * shape.channels
@@ -102,7 +103,8 @@ package struct Attention: Sendable {
                     let offset = keyBase + start * shape.channels
                     multiply(
                         rows.count, columns.count, shape.depth, Operand(q, stride: shape.channels),
-                        Operand(transposing: key.pointer + offset, stride: shape.channels), into: p, stride: columns.count, accumulate: false)
+                        Operand(transposing: key.pointer + offset, stride: shape.channels), into: p, stride: columns.count,
+                        accumulate: false)
                     if isCausal { hideFuture(p, rows: rows, columns: columns) }
                     pw_probabilities(p, lse, rows.count, columns.count, columns.count, shape.scale)
                     multiply(
@@ -110,12 +112,14 @@ package struct Attention: Sendable {
                         Operand(dO, stride: shape.channels), into: valueGradient.pointer + offset, stride: shape.channels, accumulate: true)
                     multiply(
                         rows.count, columns.count, shape.depth, Operand(dO, stride: shape.channels),
-                        Operand(transposing: value.pointer + offset, stride: shape.channels), into: dp, stride: columns.count, accumulate: false)
+                        Operand(transposing: value.pointer + offset, stride: shape.channels), into: dp, stride: columns.count,
+                        accumulate: false)
                     pw_score_gradient(p, dp, delta, rows.count, columns.count, columns.count, shape.scale)
                     if let queryGradient {
                         multiply(
                             rows.count, shape.depth, columns.count, Operand(dp, stride: columns.count),
-                            Operand(key.pointer + offset, stride: shape.channels), into: queryGradient.pointer + at, stride: shape.channels, accumulate: start > 0)
+                            Operand(key.pointer + offset, stride: shape.channels), into: queryGradient.pointer + at, stride: shape.channels,
+                            accumulate: start > 0)
                     }
                     multiply(
                         columns.count, shape.depth, rows.count, Operand(transposing: dp, stride: columns.count),
@@ -132,7 +136,9 @@ package struct Attention: Sendable {
     }
 
     private func sizes(_ query: Tensor, _ key: Tensor, _ value: Tensor) -> Sizes {
-        precondition(query.shape.count == 3 && key.shape.count == 3 && key.shape == value.shape, "attention of \(query.shape), \(key.shape), \(value.shape)")
+        precondition(
+            query.shape.count == 3 && key.shape.count == 3 && key.shape == value.shape,
+            "attention of \(query.shape), \(key.shape), \(value.shape)")
         precondition(query.shape[0] == key.shape[0] && query.shape[2] == key.shape[2] && query.shape[2] % heads == 0)
         let depth = query.shape[2] / heads
         return Sizes(

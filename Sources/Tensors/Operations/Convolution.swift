@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 private import CKernels
 
-/// Padding of a convolution on each side, in pixels. `AutoencoderKL`'s downsampling pads right and bottom only.
+/// Padding of a convolution on each side, in pixels.
+///
+/// `AutoencoderKL`'s downsampling pads right and bottom only.
 package struct Padding: Equatable, Sendable {
     package var top: Int, left: Int, bottom: Int, right: Int
 
@@ -69,13 +71,15 @@ package struct Convolution: Sendable {
             var started = false
             while start < rows.upperBound {
                 let end = min(rows.upperBound, (start / pixels + 1) * pixels)
-                let rowBias = perSample.map { UnsafePointer($0.pointer + start / pixels * outputs) } ?? bias.map { UnsafePointer($0.pointer) }
+                let rowBias =
+                    perSample.map { UnsafePointer($0.pointer + start / pixels * outputs) } ?? bias.map { UnsafePointer($0.pointer) }
                 started = prefill(y, rows: start..<end, columns: columns, width: outputs, bias: rowBias, residual: residual?.pointer)
                 start = end
             }
             multiply(
                 rows.count, columns.count, depth, Operand(patches, stride: depth),
-                Operand(transposing: w + columns.lowerBound * depth, stride: depth), into: y + rows.lowerBound * outputs + columns.lowerBound, stride: outputs, accumulate: started)
+                Operand(transposing: w + columns.lowerBound * depth, stride: depth),
+                into: y + rows.lowerBound * outputs + columns.lowerBound, stride: outputs, accumulate: started)
         }
         return result
     }
@@ -85,11 +89,13 @@ package struct Convolution: Sendable {
         let shape = outputShape(inputShape)
         precondition(outputGradient.shape == shape, "convolution gradient \(outputGradient.shape) instead of \(shape)")
         if isPointwise { return asLinear.inputGradient(outputGradient) }
-        return stride == 1 ? rotatedGradient(outputGradient, inputShape: inputShape) : scatteredGradient(outputGradient, inputShape: inputShape)
+        return stride == 1
+            ? rotatedGradient(outputGradient, inputShape: inputShape) : scatteredGradient(outputGradient, inputShape: inputShape)
     }
 
-    /// Stride 1: the gradient is a convolution of dL/dy with the weight turned by 180 degrees and inputs and outputs exchanged. The weight
-    /// stays as it is: each of its taps is read as a strided [outputs, inputs] matrix.
+    /// Stride 1: the gradient is a convolution of dL/dy with the weight turned by 180 degrees and inputs and outputs exchanged.
+    ///
+    /// The weight stays as it is: each of its taps is read as a strided [outputs, inputs] matrix.
     private func rotatedGradient(_ outputGradient: Tensor, inputShape: [Int]) -> Tensor {
         let result = Tensor(uninitialized: inputShape)
         let (taps, inputs, outputs, depth) = (kernelHeight * kernelWidth, inputs, outputs, patchLength)
@@ -166,7 +172,8 @@ struct PatchGeometry {
         if grid.columnPieces == 1 {
             parallel(grid.count) { task in
                 let range = grid.rowRange(task)
-                guard let patches = pw_scratch(0, range.count * length), !range.isEmpty else { return }
+                guard !range.isEmpty else { return }
+                let patches = scratch(0, range.count * length)
                 makePatches(range, patches)
                 body(patches, range, 0..<columns)
             }

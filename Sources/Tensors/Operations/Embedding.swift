@@ -4,7 +4,7 @@
 ///
 /// The learned rows are the pseudo-word's vectors; only they have a gradient.
 package struct Embedding: Sendable {
-    /// [rows, width]
+    /// [rows, width].
     package let table: Tensor
 
     package init(table: Tensor) {
@@ -14,7 +14,7 @@ package struct Embedding: Sendable {
 
     package var rows: Int { table.shape[0] }
 
-    /// indices.count rows: [indices.count, width]
+    /// indices.count rows: [indices.count, width].
     package func forward(_ indices: [Int], learned: Tensor?) -> Tensor {
         let width = table.width, known = rows
         precondition(learned.map { $0.width == width } ?? true)

@@ -45,8 +45,10 @@ package struct GroupNorm: Sendable {
         return result
     }
 
-    /// dL/dx. With n = (x - mean) r and g = dL/d(affine output) * weight, over the M elements of a group:
-    /// dx = r (g - sum(g) / M - n sum(g n) / M).
+    /// dL/dx.
+    ///
+    /// With n = (x - mean) r and g = dL/d(affine output) * weight, over the M elements of a group: dx = r (g - sum(g) / M - n sum(g n)
+    /// / M).
     package func inputGradient(_ outputGradient: Tensor, _ saved: Saved) -> Tensor {
         let input = saved.input, channels = channels
         precondition(outputGradient.shape == input.shape, "group norm gradient \(outputGradient.shape) for \(input.shape)")
@@ -156,7 +158,9 @@ package struct GroupNorm: Sendable {
             for group in 0..<groups {
                 var total = 0.0
                 for chunk in 0..<chunks {
-                    for channel in group * perGroup..<(group + 1) * perGroup { total += sums[(sample * chunks + chunk) * channels + channel] }
+                    for channel in group * perGroup..<(group + 1) * perGroup {
+                        total += sums[(sample * chunks + chunk) * channels + channel]
+                    }
                 }
                 for channel in group * perGroup..<(group + 1) * perGroup { result[sample * channels + channel] = total / size }
             }

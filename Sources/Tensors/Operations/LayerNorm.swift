@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 private import CKernels
 
-/// Normalises each row to mean zero and variance one, then scales and shifts, as `torch.nn.LayerNorm` (Ba et al. 2016).
+/// Normalises each row to mean zero and variance one, then scales and shifts, as `torch.nn.LayerNorm` (Ba et al.
+///
+/// 2016).
 package struct LayerNorm: Sendable {
     /// What the input gradient needs: the input and each row's mean and reciprocal deviation.
     package struct Saved: Sendable {
@@ -23,7 +25,7 @@ package struct LayerNorm: Sendable {
         return forward(input, saving: &saved)
     }
 
-    /// [..., C] -> [..., C]
+    /// [..., C] -> [..., C].
     package func forward(_ input: Tensor, saving saved: inout Saved?) -> Tensor {
         let rows = input.rowCount, width = weight.count
         precondition(input.width == width, "layer norm of \(width) channels got \(input.shape)")

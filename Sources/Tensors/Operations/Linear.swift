@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// y = x W^T + b over the last dimension, as `torch.nn.Linear`. The weight is frozen: only the input gradient exists.
+/// y = x W^T + b over the last dimension, as `torch.nn.Linear`.
+///
+/// The weight is frozen: only the input gradient exists.
 ///
 /// Together with `Convolution` and `Attention` this is the seam behind which another implementation (blocked layouts, bf16) fits:
 /// nothing else in the project multiplies matrices.
 package struct Linear: Sendable {
-    /// [outputs, inputs]
+    /// [outputs, inputs].
     package let weight: Tensor
-    /// [outputs]
+    /// [outputs].
     package let bias: Tensor?
 
     package var inputs: Int { weight.shape[1] }
@@ -34,7 +36,8 @@ package struct Linear: Sendable {
             let started = prefill(y, rows: r, columns: c, width: outputs, bias: bias?.pointer, residual: residual?.pointer)
             multiply(
                 r.count, c.count, inputs, Operand(x + r.lowerBound * inputs, stride: inputs),
-                Operand(transposing: w + c.lowerBound * inputs, stride: inputs), into: y + r.lowerBound * outputs + c.lowerBound, stride: outputs, accumulate: started)
+                Operand(transposing: w + c.lowerBound * inputs, stride: inputs), into: y + r.lowerBound * outputs + c.lowerBound,
+                stride: outputs, accumulate: started)
         }
         return result
     }
@@ -59,7 +62,9 @@ package struct Linear: Sendable {
     }
 }
 
-/// Starts a block of a product with bias and residual, so that the multiplication only accumulates. False when there is nothing to add.
+/// Starts a block of a product with bias and residual, so that the multiplication only accumulates.
+///
+/// False when there is nothing to add.
 func prefill(
     _ out: UnsafeMutablePointer<Float>, rows: Range<Int>, columns: Range<Int>, width: Int, bias: UnsafePointer<Float>?,
     residual: UnsafePointer<Float>?

@@ -5,7 +5,7 @@ private import CKernels
 ///
 /// A UNet whose latents do not halve evenly grows to the size of the skip connection it meets, not always to the double.
 package enum NearestUpsampling {
-    /// [N, H, W, C] -> [N, height, width, C]
+    /// [N, H, W, C] -> [N, height, width, C].
     package static func forward(_ input: Tensor, height: Int, width: Int) -> Tensor {
         let (samples, oldHeight, oldWidth, channels) = (input.shape[0], input.shape[1], input.shape[2], input.shape[3])
         let result = Tensor(uninitialized: [samples, height, width, channels])
@@ -45,7 +45,7 @@ package enum NearestUpsampling {
 
 /// Joins two tensors along the channels.
 package enum Concatenation {
-    /// [..., A], [..., B] -> [..., A + B]
+    /// [..., A], [..., B] -> [..., A + B].
     package static func forward(_ first: Tensor, _ second: Tensor) -> Tensor {
         precondition(first.shape.dropLast() == second.shape.dropLast(), "cannot join \(first.shape) and \(second.shape)")
         let (a, b) = (first.width, second.width)

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 private import Glibc
 
-/// What a random draw is for. Numbers are part of the bits of every result: never reuse or renumber one.
+/// What a random draw is for.
+///
+/// Numbers are part of the bits of every result: never reuse or renumber one.
 package enum RandomStream: UInt32, Sendable {
     case picture = 1, prompt = 2, flip = 3, posterior = 4, timestep = 5, noise = 6
     case initialization = 7, sampler = 8, weights = 9, posteriorOnce = 10
@@ -32,7 +34,9 @@ package struct RandomDraws: Sendable {
         return Double((UInt64(words.0) << 32 | UInt64(words.1)) >> 11) * 0x1p-53
     }
 
-    /// A whole number in 0 ..< bound. The bias is below bound / 2^53.
+    /// A whole number in 0 ..< bound.
+    ///
+    /// The bias is below bound / 2^53.
     package func integer(below bound: Int, _ number: Int = 0) -> Int {
         precondition(bound > 0)
         return min(bound - 1, Int(uniform(number) * Double(bound)))

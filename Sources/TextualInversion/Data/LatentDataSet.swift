@@ -61,7 +61,8 @@ package struct LatentDataSet: Sendable {
         let native = try model.nativeResolution()
         let size = size ?? PictureSize(width: native, height: native)
         for side in [size.width, size.height] where side % reduction != 0 || side < reduction || side > 4096 {
-            throw InversionError(.input, "data.resolution \(size.width) x \(size.height): this model takes multiples of \(reduction) up to 4096")
+            throw InversionError(
+                .input, "data.resolution \(size.width) x \(size.height): this model takes multiples of \(reduction) up to 4096")
         }
         return size
     }

@@ -14,11 +14,14 @@ package final class StepBenchmark {
         self.side = side
         self.batch = batch
         let width = model.textEncoder.width
-        state = TrainingState(rows: 1, width: width, initial: RandomDraws(seed: 1, stream: .initialization).normals(width).map { $0 * 0.02 })
+        state = TrainingState(
+            rows: 1, width: width, initial: RandomDraws(seed: 1, stream: .initialization).normals(width).map { $0 * 0.02 })
     }
 
     /// The work of a step as multiplications and additions of matrices (counted over one step, forward and backward).
-    package var gigaFLOP: Double { Double(batch) * (state.step > 0 ? Double(Compute.countedOperations) / Double(state.step * batch) : 0) * 1e-9 }
+    package var gigaFLOP: Double {
+        Double(batch) * (state.step > 0 ? Double(Compute.countedOperations) / Double(state.step * batch) : 0) * 1e-9
+    }
 
     /// One step: seconds of each `TrainingPhase` and the loss.
     package func step(_ number: Int) -> (phases: [Double], loss: Double) {

@@ -41,8 +41,11 @@ package struct PictureGenerator: Sendable {
             throw InversionError(.input, "\(settings.steps) sampling steps; this model has 1 to \(schedule.timestepCount)")
         }
         let size = settings.size ?? PictureSize(width: nativeResolution, height: nativeResolution)
-        guard size.width % reduction == 0, size.height % reduction == 0, size.width > 0, size.height > 0, max(size.width, size.height) <= 4096 else {
-            throw InversionError(.input, "a picture of \(size.width) x \(size.height): this model takes multiples of \(reduction) up to 4096")
+        guard size.width % reduction == 0, size.height % reduction == 0, size.width > 0, size.height > 0,
+            max(size.width, size.height) <= 4096
+        else {
+            throw InversionError(
+                .input, "a picture of \(size.width) x \(size.height): this model takes multiples of \(reduction) up to 4096")
         }
         let tokens = try [
             encoder.encode(settings.negativePrompt, word: word.map { ($0.name, $0.count) }, requiresWord: false),

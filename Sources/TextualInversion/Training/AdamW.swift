@@ -45,7 +45,7 @@ enum GradientClipping {
         for i in gradient.indices { gradient[i] *= factor }
     }
 
-    /// Cuts every element to -limit ... limit.
+    /// Cuts every element to the range from -limit to limit.
     static func clip(_ gradient: inout [Float], value limit: Double) {
         let bound = Float(limit)
         for i in gradient.indices { gradient[i] = min(max(gradient[i], -bound), bound) }

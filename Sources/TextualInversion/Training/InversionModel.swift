@@ -56,7 +56,7 @@ package enum TrainingPhase: Int, CaseIterable, Sendable {
 /// Samples made ready for the UNet.
 package struct NoisedBatch: Sendable {
     package let tokens: [[Int]]
-    /// [N, h, w, 4]
+    /// [N, h, w, 4].
     package let noisyLatents: Tensor, target: Tensor
     package let timesteps: [Int]
 

@@ -40,7 +40,8 @@ package final class InversionSession: Sendable {
         width = model.textEncoder.width
         modelDigest = try ModelDigest.digest(of: folder)
         initialVectors = try Initializer.vectors(
-            study.pseudoword.initialization, count: study.pseudoword.vectors, tokenizer: prompts.tokenizer, embedding: model.textEncoder.embedding,
+            study.pseudoword.initialization, count: study.pseudoword.vectors, tokenizer: prompts.tokenizer,
+            embedding: model.textEncoder.embedding,
             draws: RandomDraws(seed: study.training.seed, stream: .initialization))
         evaluationSet = EvaluationSet(
             dataSet: dataSet, model: model, samples: study.evaluation.samples, microbatch: max(1, study.training.microbatch),

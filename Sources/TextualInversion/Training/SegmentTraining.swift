@@ -76,12 +76,15 @@ extension InversionSession {
     ) throws -> HistoryRow {
         let loss = losses.reduce(0, +) / Double(losses.count), norm = GradientClipping.norm(gradient), step = state.step
         guard loss.isFinite, norm.isFinite else {
-            throw InversionError(.numeric, "step \(step + 1): the loss is \(loss) and the gradient norm \(norm); lower the learning rate or check the model")
+            throw InversionError(
+                .numeric, "step \(step + 1): the loss is \(loss) and the gradient norm \(norm); lower the learning rate or check the model")
         }
         guard norm > 0 else {
             throw InversionError(.numeric, "step \(step + 1): the gradient is zero, so nothing is learned; does the model use its prompt?")
         }
-        guard let rate = schedule.rate(at: step) else { throw InversionError(.input, "the learning-rate schedule ends before step \(step + 1)") }
+        guard let rate = schedule.rate(at: step) else {
+            throw InversionError(.input, "the learning-rate schedule ends before step \(step + 1)")
+        }
         var clipped = gradient
         switch (study.training.clipGradient, clipSchedule?.held(at: step)) {
         case (.norm, let limit?): GradientClipping.clip(&clipped, norm: limit)

@@ -20,7 +20,7 @@ package enum StudyCheck {
 /// The token ids of every prompt of a study: each template with each picture's caption.
 struct StudyPrompts: Sendable {
     let tokenizer: CLIPTokenizer
-    /// [picture][template] -> ids
+    /// [picture][template] -> ids.
     let tokens: [[[Int]]]
 
     init(_ study: Study, captions: [(file: String, caption: String)], folder: ModelFolder) throws {

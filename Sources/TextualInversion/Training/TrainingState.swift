@@ -5,7 +5,7 @@ package struct TrainingState: Equatable, Sendable {
     package let rows: Int, width: Int
     /// Completed optimizer steps.
     package var step: Int
-    /// [rows * width]
+    /// [rows * width].
     package var vectors: [Float]
     package var initial: [Float]
     package var exponentialAverage: [Float], exponentialAverageOfSquares: [Float]

@@ -33,6 +33,7 @@ struct GenerateCommand: ParsableCommand {
         guard !prompt.isEmpty else { throw ValidationError("--prompt is missing") }
         guard (1...64).contains(count), prompt.count <= 64 else { throw ValidationError("--count and the number of prompts go from 1 to 64") }
         guard output.lowercased().hasSuffix(".png") else { throw ValidationError("--output takes the name of a .png file, not \(output)") }
+        guard (1...1000).contains(steps) else { throw ValidationError("--steps takes a number from 1 to 1000") }
         guard guidance.isFinite, guidance >= 0, guidance <= 100 else { throw ValidationError("--guidance takes a number from 0 to 100") }
         guard (width == nil) == (height == nil) else { throw ValidationError("--width and --height belong together") }
         if comparison != nil && word.embedding == nil { throw ValidationError("--compare needs --embedding") }
@@ -46,7 +47,13 @@ struct GenerateCommand: ParsableCommand {
         let generator = try PictureGenerator(folder)
         var settings = PictureGenerator.Settings()
         (settings.steps, settings.guidanceScale, settings.negativePrompt, settings.seed) = (steps, guidance, negativePrompt, seed)
-        if let width, let height { settings.size = PictureSize(width: width, height: height) }
+        if let width, let height {
+            let reduction = try folder.autoencoderConfiguration().reduction
+            guard [width, height].allSatisfy({ $0 % reduction == 0 && (reduction...4096).contains($0) }) else {
+                throw CommandLineError(.usage, "--width \(width) --height \(height): this model takes multiples of \(reduction) up to 4096")
+            }
+            settings.size = PictureSize(width: width, height: height)
+        }
         func render(_ prompt: String) throws -> [Picture] {
             try (0..<count).map { try generator.generate(prompt, word: learned, settings: settings, number: $0) }
         }
@@ -90,6 +97,10 @@ enum OutputFile {
         let folder = (path as NSString).deletingLastPathComponent
         guard FileManager.default.isWritableFile(atPath: folder.isEmpty ? "." : folder) else {
             throw CommandLineError(.failed, "\(path): its folder does not exist or cannot be written; make it first")
+        }
+        var isFolder: ObjCBool = false
+        guard !(FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) && isFolder.boolValue) else {
+            throw CommandLineError(.failed, "\(path): is a folder; give the name of a file in it")
         }
     }
 }

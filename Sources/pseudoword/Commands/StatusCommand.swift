@@ -27,6 +27,7 @@ struct StatusCommand: ParsableCommand {
             case .json: try FleetStatusJSON(status).printAsJSON()
             case .table, .wide: print(StatusTable(status, isWide: output == .wide).lines.joined(separator: "\n"))
             }
+            fflush(nil)
             let ended = study.flatMap { status.study($0) }?.state.isTerminal ?? false
             guard watch, !ended else {
                 if check && Self.isDegraded(status) { throw ExitCode(ExitStatus.degraded.rawValue) }

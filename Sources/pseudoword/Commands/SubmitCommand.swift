@@ -2,6 +2,9 @@
 import ArgumentParser
 import Fleet
 import Foundation
+import ModelFiles
+import Pictures
+import StableDiffusion
 import Studies
 import TextualInversion
 
@@ -16,7 +19,7 @@ struct SubmitCommand: ParsableCommand {
 
     func run() throws {
         let file = try StudyFile(path: study)
-        let pictures = try StudyCheck.check(file.study, folder: ModelLocation.folder(file.study.model))
+        let pictures = try file.check()
         if check { return describe(file.study, pictures: pictures) }
         let submission = try connection.client().submit(yaml: file.text, baseFolder: file.folder, source: study)
         print(submission.isAlreadyThere ? "study \(submission.name) is there already" : "submitted study \(submission.name)")
@@ -43,5 +46,27 @@ struct StudyFile {
         let url = URL(fileURLWithPath: path).standardizedFileURL
         folder = url.deletingLastPathComponent().path
         text = try String(contentsOf: url, encoding: .utf8)
+    }
+
+    /// Finds what a worker would stumble over later, weights apart.
+    ///
+    /// - Returns: the number of pictures.
+    func check() throws -> Int {
+        let model = try ModelLocation.folder(study.model)
+        let count = try StudyCheck.check(study, folder: model)
+        if let size = study.data.resolution {
+            let reduction = try model.autoencoderConfiguration().reduction
+            guard size.width % reduction == 0, size.height % reduction == 0 else {
+                throw CommandLineError(.usage, "data.resolution \(size.width) x \(size.height): this model takes multiples of \(reduction)")
+            }
+        }
+        if case .file(let path) = study.pseudoword.initialization {
+            let word = try PseudoWord(EmbeddingFile.read(path: path), path: path, name: "", width: model.textEncoderConfiguration().width)
+            guard word.count == study.pseudoword.vectors else {
+                throw CommandLineError(.usage, "\(path): holds \(word.count) vectors, the study asks for \(study.pseudoword.vectors) (pseudoword.vectors)")
+            }
+        }
+        for path in try PictureFolder.list(study.data.pictures) { _ = try Picture(path: path) }
+        return count
     }
 }

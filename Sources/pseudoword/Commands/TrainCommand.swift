@@ -17,6 +17,7 @@ struct TrainCommand: ParsableCommand {
     @Option(help: "Threads of each worker (default: the cores shared among the workers that can be busy at once).") var threads: Int?
     @Option(help: "The coordinator's folder (default: NAME.pseudoword beside the study file).") var home: String?
     @Option(help: "Where the coordinator listens, a loopback address.") var listen = "tcp://127.0.0.1:0"
+    @OptionGroup var patience: PatienceOption
     @Flag(name: .shortAndLong, help: "Print no progress.") var quiet = false
 
     func validate() throws {
@@ -27,19 +28,20 @@ struct TrainCommand: ParsableCommand {
     func run() throws {
         StopSignal.install()
         let file = try StudyFile(path: study)
-        let pictures = try StudyCheck.check(file.study, folder: ModelLocation.folder(file.study.model))
+        let pictures = try file.check()
         let folder = home.map { URL(fileURLWithPath: ($0 as NSString).expandingTildeInPath) }
             ?? URL(fileURLWithPath: file.folder).appendingPathComponent(file.study.name + ".pseudoword")
         let service = try CoordinatorService(
             CoordinatorOptions(
-                home: folder, endpoint: CoordinatorOption.parse(listen), program: Program.name,
-                logger: Program.logger("coordinator", level: .warning)))
+                home: folder, endpoint: CoordinatorOption.parse(listen), settings: patience.settings, program: Program.name,
+                // What a user has to know is in the progress and in the last line.
+                logger: Program.logger("coordinator", level: .error)))
         let endpoint = try service.start()
         defer { service.stop() }
         _ = try FleetClient(endpoint, program: Program.name).submit(yaml: file.text, baseFolder: file.folder, source: study)
         if !quiet {
-            print("learning <\(file.study.pseudoword.name)> from \(pictures) pictures: \(file.study.training.steps) steps of batch \(file.study.training.batch)")
-            print("home \(folder.path), coordinator \(endpoint), \(workers) workers")
+            announce("learning <\(file.study.pseudoword.name)> from \(pictures) pictures: \(file.study.training.steps) steps of batch \(file.study.training.batch)")
+            announce("home \(folder.path), coordinator \(endpoint), \(workers) workers")
         }
         let progress = ProgressDisplay(isQuiet: quiet)
         let crew = WorkerCrew(count: workers, threads: threadsEach, endpoint: endpoint.description, logs: folder.appendingPathComponent("logs"))
@@ -67,7 +69,7 @@ struct TrainCommand: ParsableCommand {
         guard let study = status.study(name), study.state.isTerminal else { throw CommandLineError(crew.failure ?? "the study has not ended") }
         guard study.state == .complete else {
             let reason = study.trials.map(\.failure).first { !$0.isEmpty } ?? study.state.rawValue
-            throw CommandLineError("study \(name): \(reason)")
+            throw CommandLineError("study \(name): \(reason); a study that has ended stays so: to begin anew, remove \(folder.path) or give the study another name")
         }
         guard !quiet, let trial = study.best ?? study.trials.first else { return }
         print("done: \(trial.step) steps" + (trial.bestLoss.map { ", lowest evaluation loss \(formatted($0, digits: 5)) after step \(trial.bestStep ?? 0)" } ?? ""))
