@@ -75,7 +75,15 @@ let package = Package(
         .testTarget(name: "WireMessagesTests", dependencies: ["WireMessages", protobuf]),
         .testTarget(name: "CoordinationTests", dependencies: ["Coordination"]),
         .testTarget(
+            name: "TextualInversionTests",
+            dependencies: ["TextualInversion", "ModelFiles", "Pictures", "StableDiffusion", "Studies", "Tensors"]),
+        .testTarget(
             name: "FleetTests", dependencies: ["Fleet", "Coordination", "Checkpoints", "ZeroMQ", "WireMessages", database, logging]),
+
+        // The real program in real processes.
+        .target(name: "ProcessTesting", dependencies: ["pseudoword"], path: "Tests/ProcessTesting"),
+        .testTarget(name: "CommandLineTests", dependencies: ["ProcessTesting", "pseudoword"]),
+        .testTarget(name: "FleetProcessTests", dependencies: ["ProcessTesting", "pseudoword", "Checkpoints"]),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -78,8 +78,13 @@ struct Pseudoword: ParsableCommand {
         subcommands: [],
         groupedSubcommands: [
             CommandGroup(
-                name: "Learn", subcommands: [TrainCommand.self, CoordinatorCommand.self, WorkerCommand.self, SubmitCommand.self, StatusCommand.self, CancelCommand.self]),
-            CommandGroup(name: "Use", subcommands: [ExportCommand.self, GenerateCommand.self, EvaluateCommand.self, EmbeddingCommand.self]),
+                name: "Learn",
+                subcommands: [
+                    TrainCommand.self, CoordinatorCommand.self, WorkerCommand.self, SubmitCommand.self, StatusCommand.self,
+                    CancelCommand.self,
+                ]),
+            CommandGroup(
+                name: "Use", subcommands: [ExportCommand.self, GenerateCommand.self, EvaluateCommand.self, EmbeddingCommand.self]),
             CommandGroup(name: "Check", subcommands: [ModelCommand.self, BenchCommand.self]),
         ])
 }

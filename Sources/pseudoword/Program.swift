@@ -8,7 +8,9 @@ enum Program {
     static let version = "0.1.0"
     static let name = "pseudoword \(version)"
 
-    /// The kind of CPU and the settings that the bits of a result depend on. Threads are not among them.
+    /// The kind of CPU and the settings that the bits of a result depend on.
+    ///
+    /// Threads are not among them.
     static var computeDescription: String { "\(processor); f32; \(Compute.description)" }
 
     private static var processor: String {

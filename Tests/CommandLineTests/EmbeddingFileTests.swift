@@ -33,7 +33,8 @@ struct EmbeddingFileTests {
         }
     }
 
-    @Test(arguments: ["os-system.pt", "os-system-legacy.pt", "os-system-bare.pt"]) func theCallInAPickleIsNamed(_ name: String) async throws {
+    @Test(arguments: ["os-system.pt", "os-system-legacy.pt", "os-system-bare.pt"]) func theCallInAPickleIsNamed(_ name: String) async throws
+    {
         let outcome = try await folder.run("embedding", "show", SourceTree.fixture("cli/\(name)"))
         expectOneLine(outcome, Status.failed, name, "system")
     }

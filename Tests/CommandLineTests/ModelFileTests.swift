@@ -10,7 +10,8 @@ struct ModelFileTests {
     init() throws { folder = try ScratchFolder() }
 
     private func evaluate(_ model: String) async throws -> Outcome {
-        try await folder.run("evaluate", "--model", model, "--pictures", SourceTree.starterPictures, "--prompt", "a photo", "--samples", "1")
+        try await folder.run(
+            "evaluate", "--model", model, "--pictures", SourceTree.starterPictures, "--prompt", "a photo", "--samples", "1")
     }
 
     private func change(_ file: String, _ body: (inout Data) -> Void) throws {
@@ -21,7 +22,9 @@ struct ModelFileTests {
     }
 
     @Test func aMissingFolderIsNotFound() async throws {
-        for command in [["model", "show", "nowhere"], ["bench", "step", "--model", "nowhere"], ["model", "verify", "nowhere", "r.safetensors"]] {
+        for command in [
+            ["model", "show", "nowhere"], ["bench", "step", "--model", "nowhere"], ["model", "verify", "nowhere", "r.safetensors"],
+        ] {
             expectOneLine(try await folder.run(command), Status.notFound, "nowhere", "no such model", "diffusers")
         }
         expectOneLine(try await evaluate("nowhere"), Status.notFound, "nowhere", "no such model")
@@ -44,7 +47,10 @@ struct ModelFileTests {
     }
 
     @Test func aTensorOfAnotherShapeIsNamedWithBothShapes() async throws {
-        let (right, wrong) = (Data(#""conv_in.weight":{"dtype":"F16","shape":[64,4,3,3]"#.utf8), Data(#""conv_in.weight":{"dtype":"F16","shape":[4,64,3,3]"#.utf8))
+        let (right, wrong) = (
+            Data(#""conv_in.weight":{"dtype":"F16","shape":[64,4,3,3]"#.utf8),
+            Data(#""conv_in.weight":{"dtype":"F16","shape":[4,64,3,3]"#.utf8)
+        )
         try change("unet/diffusion_pytorch_model.safetensors") { data in
             if let place = data.range(of: right) { data.replaceSubrange(place, with: wrong) }
         }
@@ -78,10 +84,14 @@ struct ModelFileTests {
     }
 
     @Test func aReferenceThatIsNoneIsRefused() async throws {
-        expectOneLine(try await folder.run("model", "verify", "starter", "nowhere.safetensors"), Status.failed, "nowhere.safetensors", "No such file")
+        expectOneLine(
+            try await folder.run("model", "verify", "starter", "nowhere.safetensors"), Status.failed, "nowhere.safetensors", "No such file")
         try folder.write(rubbish(500), to: "rubbish.safetensors")
-        expectOneLine(try await folder.run("model", "verify", "starter", "rubbish.safetensors"), Status.failed, "rubbish.safetensors", "header")
+        expectOneLine(
+            try await folder.run("model", "verify", "starter", "rubbish.safetensors"), Status.failed, "rubbish.safetensors", "header")
         let other = SourceTree.fixture("embeddings/diffusers.safetensors")
-        expectOneLine(try await folder.run("model", "verify", "starter", other), Status.failed, "diffusers.safetensors", "no tensor", "make_reference.py")
+        expectOneLine(
+            try await folder.run("model", "verify", "starter", other), Status.failed, "diffusers.safetensors", "no tensor",
+            "make_reference.py")
     }
 }

@@ -53,7 +53,9 @@ struct StudyFileTests {
             try $0.write(whole.prefix(whole.count / 2), to: "pictures/b.png")
             try $0.write(StudyText { $0.pictures = "pictures" }.yaml, to: "study.yaml")
         },
-        Wrong("a missing init file", Status.failed, "nowhere.pt", "No such file", study: StudyText { $0.initialization = "{file: nowhere.pt}" }),
+        Wrong(
+            "a missing init file", Status.failed, "nowhere.pt", "No such file",
+            study: StudyText { $0.initialization = "{file: nowhere.pt}" }),
         Wrong("an init file for another model", Status.failed, "a1111.pt", "width 16", "128") {
             try $0.copy(SourceTree.fixture("embeddings/a1111.pt"), to: "a1111.pt")
             try $0.write(StudyText { $0.initialization = "{file: a1111.pt}" }.yaml, to: "study.yaml")

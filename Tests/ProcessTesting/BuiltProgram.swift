@@ -19,7 +19,8 @@ package enum BuiltProgram {
             if FileManager.default.isExecutableFile(atPath: program.path) { return program }
         }
         throw Missing(
-            description: "no executable \"pseudoword\" beside the running tests in \(places.map(\.path)); build it with: swift build --build-tests")
+            description:
+                "no executable \"pseudoword\" beside the running tests in \(places.map(\.path)); build it with: swift build --build-tests")
     }
 }
 

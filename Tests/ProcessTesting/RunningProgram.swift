@@ -58,7 +58,9 @@ package final class RunningProgram: Sendable {
         var environment = ProcessInfo.processInfo.environment
         environment["PSEUDOWORD_HOME"] = nil
         environment["XDG_DATA_HOME"] = nil
-        for (name, value) in ["HOME": folder.path, "LC_ALL": "C", "COLUMNS": "80", "P": try BuiltProgram.url().path] { environment[name] = value }
+        for (name, value) in ["HOME": folder.path, "LC_ALL": "C", "COLUMNS": "80", "P": try BuiltProgram.url().path] {
+            environment[name] = value
+        }
         process.environment = environment
         process.standardInput = FileHandle.nullDevice
         let (output, errors) = (try FileHandle(forWritingTo: outputFile), try FileHandle(forWritingTo: errorFile))
@@ -107,7 +109,9 @@ package final class RunningProgram: Sendable {
 package func eventually(_ what: String, seconds: Double = 30, _ condition: () async throws -> Bool) async throws {
     let deadline = ContinuousClock.now + .seconds(seconds)
     while try await !condition() {
-        guard ContinuousClock.now < deadline else { throw RunningProgram.TookTooLong(description: "waited \(seconds) s in vain until \(what)") }
+        guard ContinuousClock.now < deadline else {
+            throw RunningProgram.TookTooLong(description: "waited \(seconds) s in vain until \(what)")
+        }
         try await Task.sleep(for: .milliseconds(20))
     }
 }

@@ -30,7 +30,8 @@ package final class ScratchFolder: Sendable {
     /// Writes a file, with the folders above it.
     @discardableResult
     package func write(_ bytes: some Sequence<UInt8>, to name: String) throws -> String {
-        try FileManager.default.createDirectory(at: url.appendingPathComponent(name).deletingLastPathComponent(), withIntermediateDirectories: true)
+        try FileManager.default.createDirectory(
+            at: url.appendingPathComponent(name).deletingLastPathComponent(), withIntermediateDirectories: true)
         try Data(bytes).write(to: url.appendingPathComponent(name))
         return path(name)
     }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-package import Foundation
+import Foundation
 
 /// What `pseudoword status --output json` prints, as far as tests look at it.
 package struct StatusReport: Decodable, Sendable {
@@ -9,18 +9,22 @@ package struct StatusReport: Decodable, Sendable {
     }
 
     package struct Trial: Decodable, Sendable {
-        package let state: String, step: Int, total_steps: Int, attempt: Int, failure: String, checkpoint_path: String
+        package let state: String, step: Int, totalSteps: Int, attempt: Int, failure: String, checkpointPath: String
     }
 
     package struct Worker: Decodable, Sendable {
-        package let name: String, process_id: Int32, state: String, step: Int?
+        package let name: String, processId: Int32, state: String, step: Int?
     }
 
     package let endpoint: String
     package let studies: [Study]
     package let workers: [Worker]
 
-    package init(_ outcome: Outcome) throws { self = try JSONDecoder().decode(StatusReport.self, from: Data(outcome.output.utf8)) }
+    package init(_ outcome: Outcome) throws {
+        let decoder = JSONDecoder()
+        decoder.keyDecodingStrategy = .convertFromSnakeCase
+        self = try decoder.decode(StatusReport.self, from: Data(outcome.output.utf8))
+    }
 
     package var trial: Trial? { studies.first?.trials.first }
 }

@@ -36,7 +36,8 @@ import Testing
             var average = [Float](repeating: 0, count: values.count), squares = average
             for (index, step) in run.steps.enumerated() {
                 optimizer.update(
-                    &values, gradient: step.gradient, average: &average, squares: &squares, step: index + 1, learningRate: step.learningRate)
+                    &values, gradient: step.gradient, average: &average, squares: &squares, step: index + 1, learningRate: step.learningRate
+                )
                 #expect(agree(average, step.average, tolerance: 1e-6, floor: 1e-30), "moments of run \(number), step \(index + 1)")
                 #expect(agree(squares, step.squares, tolerance: 1e-6, floor: 1e-30), "squares of run \(number), step \(index + 1)")
                 #expect(agree(values, step.values, tolerance: 1e-6, floor: 0.1), "values of run \(number), step \(index + 1)")
@@ -79,7 +80,9 @@ import Testing
     }
 
     @Test func normOfLargeAndSmallValuesIsExact() {
-        #expect(GradientClipping.norm([3e30, 4e30]) == (Double(Float(3e30)) * Double(Float(3e30)) + Double(Float(4e30)) * Double(Float(4e30))).squareRoot())
+        #expect(
+            GradientClipping.norm([3e30, 4e30])
+                == (Double(Float(3e30)) * Double(Float(3e30)) + Double(Float(4e30)) * Double(Float(4e30))).squareRoot())
         #expect(abs(GradientClipping.norm([3e-30, 4e-30]) - 5e-30) < 1e-36)
         #expect(GradientClipping.norm([]) == 0)
         #expect(GradientClipping.norm([.nan, 1]).isNaN)

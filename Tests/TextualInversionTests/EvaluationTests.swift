@@ -18,7 +18,9 @@ import Testing
     private func set(
         samples: Int = 7, microbatch: Int = 2, seed: UInt64 = 1, usesMean: Bool = false, seen: (Int, Int) -> Void = { _, _ in }
     ) -> EvaluationSet {
-        EvaluationSet(dataSet: session.dataSet, model: session.model, samples: samples, microbatch: microbatch, seed: seed, usesMean: usesMean) {
+        EvaluationSet(
+            dataSet: session.dataSet, model: session.model, samples: samples, microbatch: microbatch, seed: seed, usesMean: usesMean
+        ) {
             seen($0, $1)
             return session.prompts[$1][0]
         }

@@ -26,7 +26,8 @@ import Testing
         other.seed = 1
         let others = try [
             generator.generate("a [name]", word: nil, settings: settings), generator.generate("a cat", word: word, settings: settings),
-            generator.generate("a [name]", word: word, settings: settings, number: 1), generator.generate("a [name]", word: word, settings: other),
+            generator.generate("a [name]", word: word, settings: settings, number: 1),
+            generator.generate("a [name]", word: word, settings: other),
         ]
         #expect(others.allSatisfy { $0 != first })
     }

@@ -21,7 +21,8 @@ import Testing
 
     private func vectors(_ initialization: Initialization, _ count: Int, seed: UInt64 = 1) throws -> Tensor {
         try Initializer.vectors(
-            initialization, count: count, tokenizer: tokenizer, embedding: embedding, draws: RandomDraws(seed: seed, stream: .initialization))
+            initialization, count: count, tokenizer: tokenizer, embedding: embedding,
+            draws: RandomDraws(seed: seed, stream: .initialization))
     }
 
     private func row(_ id: Int) -> [Float] { Array(embedding.table.values[id * width..<(id + 1) * width]) }
@@ -67,11 +68,14 @@ import Testing
         let folder = try TemporaryFolder()
         let values = (0..<32).map { Float($0) / 7 }
         let file = EmbeddingFile(name: "other", rows: 2, width: width, values: values)
-        for (name, write) in [("e.pt", file.writeAutomatic1111), ("e.safetensors", { try file.writeSafeTensors(to: $0) })] as [(String, (String) throws -> Void)] {
+        for (name, write) in [("e.pt", file.writeAutomatic1111), ("e.safetensors", { try file.writeSafeTensors(to: $0) })]
+            as [(String, (String) throws -> Void)]
+        {
             try write(folder.file(name))
             #expect(try vectors(.file(folder.file(name)), 2).values == values)
             let line = refusal(.input) { try vectors(.file(folder.file(name)), 3) }
-            #expect(line.contains(folder.file(name)) && line.contains("2 vectors") && line.contains("3") && line.contains("pseudoword.vectors"))
+            #expect(
+                line.contains(folder.file(name)) && line.contains("2 vectors") && line.contains("3") && line.contains("pseudoword.vectors"))
         }
     }
 
@@ -84,7 +88,8 @@ import Testing
 
     @Test func fileWithTooManyVectorsIsRefused() throws {
         let folder = try TemporaryFolder()
-        try EmbeddingFile(rows: 76, width: width, values: Array(repeating: 1, count: 76 * 16)).writeAutomatic1111(to: folder.file("many.pt"))
+        try EmbeddingFile(rows: 76, width: width, values: Array(repeating: 1, count: 76 * 16)).writeAutomatic1111(
+            to: folder.file("many.pt"))
         #expect(refusal(.input) { try vectors(.file(folder.file("many.pt")), 75) }.contains("76"))
     }
 

@@ -13,16 +13,24 @@ import Testing
 
     init() throws { model = try InversionFixtures.tiny }
 
-    private func load(_ folder: String = InversionFixtures.path("pictures"), _ size: PictureSize? = nil, flips: Bool = false) throws -> LatentDataSet {
+    private func load(
+        _ folder: String = InversionFixtures.path("pictures"), _ size: PictureSize? = nil, flips: Bool = false
+    ) throws -> LatentDataSet {
         try LatentDataSet(folder: folder, size: size, flips: flips, model: model)
     }
 
     @Test func picturesComeInTheOrderOfTheirNames() throws {
         let data = try load()
-        #expect(data.items.map { $0.file.split(separator: "/").last } == ["01-red_box.png", "02.png", "3d-thing.png", "blue dog.png", "cat.png"])
+        #expect(
+            data.items.map { $0.file.split(separator: "/").last } == [
+                "01-red_box.png", "02.png", "3d-thing.png", "blue dog.png", "cat.png",
+            ])
         #expect(data.items.map(\.caption) == ["red box", "a green cross, small", "3d-thing", "blue dog", "the [name] and a cat"])
         #expect(data.latentSize == [4, 4] && data.scalingFactor == 0.3)
-        #expect(data.items.allSatisfy { $0.moments.mean.shape == [1, 4, 4, 4] && $0.moments.logVariance.shape == [1, 4, 4, 4] && $0.flipped == nil })
+        #expect(
+            data.items.allSatisfy {
+                $0.moments.mean.shape == [1, 4, 4, 4] && $0.moments.logVariance.shape == [1, 4, 4, 4] && $0.flipped == nil
+            })
     }
 
     @Test func flippedMomentsAreThoseOfTheMirrorImage() throws {
@@ -33,7 +41,9 @@ import Testing
         }
         let mirrored = try load(folder.path)
         for (item, other) in zip(data.items, mirrored.items) {
-            #expect(item.flipped?.mean.values == other.moments.mean.values && item.flipped?.logVariance.values == other.moments.logVariance.values)
+            #expect(
+                item.flipped?.mean.values == other.moments.mean.values
+                    && item.flipped?.logVariance.values == other.moments.logVariance.values)
             #expect(item.flipped?.mean.values != item.moments.mean.values)
         }
         #expect(mirrored.items.count == 5)

@@ -40,8 +40,10 @@ import Testing
         ("a <teal-heart> here", ["a ", " here"]), ("a [teal-heart] here", ["a ", " here"]), ("a [name] here", ["a ", " here"]),
         ("A TEAL-HEART here", ["a ", " here"]), ("a Teal-Heart here", ["a ", " here"]), ("a <TEAL-heart> here", ["a ", " here"]),
         ("a [NAME] here", ["a ", " here"]),
-        ("a teal-heart, red", ["a ", ", red"]), ("a teal-heart.", ["a ", "."]), ("(teal-heart)", ["(", ")"]), ("a teal-heart's top", ["a ", "'s top"]),
-        ("\"teal-heart\"", ["\"", "\""]), ("a teal-heart!", ["a ", "!"]), ("a/teal-heart/b", ["a/", "/b"]), ("a\tteal-heart\nb", ["a ", " b"]),
+        ("a teal-heart, red", ["a ", ", red"]), ("a teal-heart.", ["a ", "."]), ("(teal-heart)", ["(", ")"]),
+        ("a teal-heart's top", ["a ", "'s top"]),
+        ("\"teal-heart\"", ["\"", "\""]), ("a teal-heart!", ["a ", "!"]), ("a/teal-heart/b", ["a/", "/b"]),
+        ("a\tteal-heart\nb", ["a ", " b"]),
         ("teal-heart teal-heart", ["", " ", ""]), ("a teal-heart and a <teal-heart>, [name]", ["a ", " and a ", ", ", ""]),
         ("[name][name]", ["", "", ""]), ("<<teal-heart>>", ["<", ">"]), ("[teal-heart [name]", ["[", " ", ""]),
     ])
@@ -49,7 +51,10 @@ import Testing
         #expect(try encode(prompt) == window(pieces, vectors: 2))
     }
 
-    @Test(arguments: ["a cat", "", "teal heart", "teal-hearts", "steal-heart", "a teal-heart2", "2teal-heart", "teal-hear", "éteal-heart", "teal-hearté", "teal- heart"])
+    @Test(arguments: [
+        "a cat", "", "teal heart", "teal-hearts", "steal-heart", "a teal-heart2", "2teal-heart", "teal-hear", "éteal-heart", "teal-hearté",
+        "teal- heart",
+    ])
     func otherWordsAreNotTheWord(_ prompt: String) throws {
         let line = refusal(.prompt) { try encode(prompt) }
         #expect(line.contains("\"\(prompt)\"") && line.contains("teal-heart") && line.contains("[name]"))
@@ -130,7 +135,9 @@ import Testing
     }
 
     @Test func replacingPutsOtherTextThere() {
-        #expect(PromptEncoder.replacing("odd-thing", in: "a <odd-thing> and an ODD-THING, odd-things", with: "cat") == "a cat and an cat, odd-things")
+        #expect(
+            PromptEncoder.replacing("odd-thing", in: "a <odd-thing> and an ODD-THING, odd-things", with: "cat")
+                == "a cat and an cat, odd-things")
         #expect(PromptEncoder.replacing("odd-thing", in: "", with: "cat").isEmpty)
         #expect(PromptEncoder.replacing("odd-thing", in: "[name]", with: "").isEmpty)
     }

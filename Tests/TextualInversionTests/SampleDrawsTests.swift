@@ -26,7 +26,8 @@ import Testing
         let others = [SampleDraws(seed: 6, trial: 2, batch: 4, flip: 0.25), SampleDraws(seed: 5, trial: 3, batch: 4, flip: 0.25)]
         for other in others {
             #expect((0..<5).map { samples(other, $0) } != (0..<5).map { samples(draws, $0) })
-            #expect(other.noise(step: 0, sample: 0, shape: [1, 2, 2, 4]).values != draws.noise(step: 0, sample: 0, shape: [1, 2, 2, 4]).values)
+            #expect(
+                other.noise(step: 0, sample: 0, shape: [1, 2, 2, 4]).values != draws.noise(step: 0, sample: 0, shape: [1, 2, 2, 4]).values)
         }
     }
 
@@ -51,7 +52,8 @@ import Testing
             #expect(drawn.allSatisfy { (0..<timesteps).contains($0) })
             for (part, timestep) in drawn.sorted().enumerated() {
                 // A part's edge may fall within a timestep.
-                #expect(timestep >= part * timesteps / batch && timestep <= ((part + 1) * timesteps - 1) / batch, "part \(part) of \(batch)")
+                #expect(
+                    timestep >= part * timesteps / batch && timestep <= ((part + 1) * timesteps - 1) / batch, "part \(part) of \(batch)")
             }
             firstParts.insert(drawn[0] * batch / timesteps)
         }
@@ -76,7 +78,10 @@ import Testing
     @Test func flipRatesOfNoneAndAllAreExact() {
         for (rate, expected) in [(0.0, false), (1.0, true)] {
             let draws = SampleDraws(seed: 3, trial: 0, batch: 8, flip: rate)
-            #expect((0..<100).allSatisfy { draws.samples(step: $0, pictures: 2, templates: 1, timesteps: 10).allSatisfy { $0.isFlipped == expected } })
+            #expect(
+                (0..<100).allSatisfy {
+                    draws.samples(step: $0, pictures: 2, templates: 1, timesteps: 10).allSatisfy { $0.isFlipped == expected }
+                })
         }
     }
 
@@ -105,7 +110,9 @@ import Testing
 
         let sampled = try #require(drawn(.sample, step: 0, sample: 0, picture: 1, draws))
         #expect(drawn(.sample, step: 0, sample: 0, picture: 2, draws) == sampled, "addressed by place, not by picture")
-        #expect(drawn(.sample, step: 1, sample: 0, picture: 1, draws) != sampled && drawn(.sample, step: 0, sample: 1, picture: 1, draws) != sampled)
+        #expect(
+            drawn(.sample, step: 1, sample: 0, picture: 1, draws) != sampled
+                && drawn(.sample, step: 0, sample: 1, picture: 1, draws) != sampled)
         #expect(drawn(.sample, step: 0, sample: 0, picture: 1, other) != sampled)
         #expect(sampled != draws.noise(step: 0, sample: 0, shape: shape).values && sampled != once)
     }

@@ -64,14 +64,18 @@ import Testing
             try folder.write("broken", to: part + ".safetensors")
         }
         #expect(try StudyCheck.check(InversionFixtures.tinyStudy(), folder: ModelFolder(path: folder.path)) == 5)
-        #expect(throws: (any Error).self) { try InversionSession(study: InversionFixtures.tinyStudy(), folder: ModelFolder(path: folder.path)) }
+        #expect(throws: (any Error).self) {
+            try InversionSession(study: InversionFixtures.tinyStudy(), folder: ModelFolder(path: folder.path))
+        }
     }
 
     @Test func modelDigestIsOfItsFiles() throws {
         let original = try ModelDigest.digest(of: InversionFixtures.tiny)
         #expect(try InversionFixtures.shared.get().modelDigest == original)
-        let files = ["unet/diffusion_pytorch_model.safetensors", "vae/config.json", "text_encoder/model.safetensors", "tokenizer/merges.txt",
-            "scheduler/scheduler_config.json"]
+        let files = [
+            "unet/diffusion_pytorch_model.safetensors", "vae/config.json", "text_encoder/model.safetensors", "tokenizer/merges.txt",
+            "scheduler/scheduler_config.json",
+        ]
         for file in files {
             let folder = try TemporaryFolder(copying: InversionFixtures.path("tiny"))
             #expect(try ModelDigest.digest(of: ModelFolder(path: folder.path)) == original, "wherever it is")
@@ -87,7 +91,10 @@ import Testing
         let folder = try TemporaryFolder(copying: InversionFixtures.path("tiny"))
         let text = try String(contentsOfFile: folder.file("unet/config.json"), encoding: .utf8)
         #expect(text.contains("\"cross_attention_dim\": 16"))
-        try folder.write(text.replacingOccurrences(of: "\"cross_attention_dim\": 16", with: "\"cross_attention_dim\": 24"), to: "unet/config.json")
-        #expect(throws: ModelError.self) { try InversionSession(study: InversionFixtures.tinyStudy(), folder: ModelFolder(path: folder.path)) }
+        try folder.write(
+            text.replacingOccurrences(of: "\"cross_attention_dim\": 16", with: "\"cross_attention_dim\": 24"), to: "unet/config.json")
+        #expect(throws: ModelError.self) {
+            try InversionSession(study: InversionFixtures.tinyStudy(), folder: ModelFolder(path: folder.path))
+        }
     }
 }

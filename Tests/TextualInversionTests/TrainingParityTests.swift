@@ -37,8 +37,10 @@ import Testing
         let exponentialAverage: [Float], exponentialAverageOfSquares: [Float]
     }
 
-    /// The starter model: noise prediction, new latents each time, gradients clipped by norm. The tiny one: v-prediction, latents drawn
-    /// once, captions, padding of Stable Diffusion 2, uneven microbatches, a learning-rate list, weight decay, clipping by value, trial 3.
+    /// The starter model: noise prediction, new latents each time, gradients clipped by norm.
+    ///
+    /// The tiny one: v-prediction, latents drawn once, captions, padding of Stable Diffusion 2, uneven microbatches, a learning-rate
+    /// list, weight decay, clipping by value, trial 3.
     static let names = ["starter", "tiny"]
 
     private func load(_ name: String) throws -> (session: InversionSession, reference: Reference) {
@@ -52,7 +54,8 @@ import Testing
         let draws = SampleDraws(seed: training.seed, trial: reference.trial, batch: training.batch, flip: session.study.data.flip)
         for (step, expected) in reference.steps.enumerated() {
             let samples = draws.samples(
-                step: step, pictures: session.dataSet.items.count, templates: session.prompts[0].count, timesteps: session.model.schedule.timestepCount)
+                step: step, pictures: session.dataSet.items.count, templates: session.prompts[0].count,
+                timesteps: session.model.schedule.timestepCount)
             #expect(samples.map(\.picture) == expected.samples.map(\.picture))
             #expect(samples.map(\.isFlipped) == expected.samples.map(\.isFlipped))
             #expect(samples.map(\.template) == expected.samples.map(\.template))
@@ -78,7 +81,9 @@ import Testing
             vectors = max(vectors, relativeError(state.vectors, expected.vectors))
             #expect(segment.isFinished == (index + 1 == reference.steps.count))
         }
-        #expect(loss < 1e-4 && gradient < 2e-3 && norm < 1e-4 && vectors < 1e-3, "losses \(loss), norms \(gradient), \(norm), vectors \(vectors)")
+        #expect(
+            loss < 1e-4 && gradient < 2e-3 && norm < 1e-4 && vectors < 1e-3,
+            "losses \(loss), norms \(gradient), \(norm), vectors \(vectors)")
         #expect(relativeError(state.exponentialAverage, reference.exponentialAverage) < 2e-3)
         #expect(relativeError(state.exponentialAverageOfSquares, reference.exponentialAverageOfSquares) < 2e-3)
         // The vectors have moved a thousand times further than they may disagree.

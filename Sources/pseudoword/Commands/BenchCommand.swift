@@ -30,14 +30,14 @@ struct BenchStepCommand: ParsableCommand {
     }
 
     struct Report: Encodable {
-        struct Phases: Encodable { let text_encoder: Double, unet_forward: Double, unet_backward: Double, optimizer: Double }
-        let schema_version = 1
+        struct Phases: Encodable { let textEncoder: Double, unetForward: Double, unetBackward: Double, optimizer: Double }
+        let schemaVersion = 1
         let model: String, resolution: Int, batch: Int, threads: Int, steps: Int, precision = "f32", cpu: String
-        let seconds_per_step: Double, fastest_step: Double
+        let secondsPerStep: Double, fastestStep: Double
         let phases: Phases
-        let gflop_per_step: Double, gflops_per_second: Double
-        let peak_resident_bytes: Int
-        let load_seconds: Double, loss: Double
+        let gflopPerStep: Double, gflopsPerSecond: Double
+        let peakResidentBytes: Int
+        let loadSeconds: Double, loss: Double
     }
 
     func run() throws {
@@ -59,9 +59,9 @@ struct BenchStepCommand: ParsableCommand {
         let work = bench.gigaFLOP
         let report = Report(
             model: model, resolution: side, batch: batch, threads: Compute.threads, steps: steps, cpu: Compute.description,
-            seconds_per_step: seconds, fastest_step: results.map { $0.phases.reduce(0, +) }.min() ?? seconds,
-            phases: .init(text_encoder: phases[0], unet_forward: phases[1], unet_backward: phases[2], optimizer: phases[3]),
-            gflop_per_step: work, gflops_per_second: work / seconds, peak_resident_bytes: Compute.peakResidentBytes, load_seconds: load,
+            secondsPerStep: seconds, fastestStep: results.map { $0.phases.reduce(0, +) }.min() ?? seconds,
+            phases: .init(textEncoder: phases[0], unetForward: phases[1], unetBackward: phases[2], optimizer: phases[3]),
+            gflopPerStep: work, gflopsPerSecond: work / seconds, peakResidentBytes: Compute.peakResidentBytes, loadSeconds: load,
             loss: results.last?.loss ?? .nan)
         switch output {
         case .json: try report.printAsJSON()
@@ -71,13 +71,17 @@ struct BenchStepCommand: ParsableCommand {
 
     private func printText(_ report: Report) {
         print("\(report.model), \(report.resolution) px, batch \(report.batch), f32, \(report.threads) threads (\(report.cpu))")
-        print("seconds per step   \(formatted(report.seconds_per_step)) (median of \(report.steps); fastest \(formatted(report.fastest_step)))")
-        print("  text encoder     \(formatted(report.phases.text_encoder))")
-        print("  UNet forward     \(formatted(report.phases.unet_forward))")
-        print("  UNet backward    \(formatted(report.phases.unet_backward))")
+        print(
+            "seconds per step   \(formatted(report.secondsPerStep)) (median of \(report.steps); fastest \(formatted(report.fastestStep)))"
+        )
+        print("  text encoder     \(formatted(report.phases.textEncoder))")
+        print("  UNet forward     \(formatted(report.phases.unetForward))")
+        print("  UNet backward    \(formatted(report.phases.unetBackward))")
         print("  optimizer        \(formatted(report.phases.optimizer))")
-        print("GFLOP/s            \(formatted(report.gflops_per_second, digits: 1)) (\(formatted(report.gflop_per_step, digits: 1)) GFLOP a step)")
-        print("peak memory        \(formatted(Double(report.peak_resident_bytes) / 1e9, digits: 2)) GB")
+        print(
+            "GFLOP/s            \(formatted(report.gflopsPerSecond, digits: 1)) (\(formatted(report.gflopPerStep, digits: 1)) GFLOP a step)"
+        )
+        print("peak memory        \(formatted(Double(report.peakResidentBytes) / 1e9, digits: 2)) GB")
     }
 
     private func median(_ values: [Double]) -> Double {

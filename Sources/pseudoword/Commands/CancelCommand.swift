@@ -11,6 +11,8 @@ struct CancelCommand: ParsableCommand {
 
     func run() throws {
         let result = try connection.client().cancel(study: study)
-        print(result.hadEnded ? "study \(result.name) had ended already" : "cancelled study \(result.name), \(result.cancelledTrials) unfinished trials")
+        print(
+            result.hadEnded
+                ? "study \(result.name) had ended already" : "cancelled study \(result.name), \(result.cancelledTrials) unfinished trials")
     }
 }

@@ -55,8 +55,8 @@ struct EmbeddingShowCommand: ParsableCommand {
     @Option(help: "text or json.") var output = OutputFormat.text
 
     struct Report: Encodable {
-        let schema_version = 1
-        let file: String, format: String, name: String, vectors: Int, width: Int, norms: [Double], automatic1111_checksum: String
+        let schemaVersion = 1
+        let file: String, format: String, name: String, vectors: Int, width: Int, norms: [Double], automatic1111Checksum: String
         let step: Int?, model: String?, metadata: [String: String]
     }
 
@@ -65,14 +65,14 @@ struct EmbeddingShowCommand: ParsableCommand {
         let norms = embedding.vectors.map { row in row.reduce(0.0) { $0 + Double($1) * Double($1) }.squareRoot() }
         let report = Report(
             file: file, format: embedding.format.rawValue, name: WordOptions.name(of: embedding, path: file), vectors: embedding.rows,
-            width: embedding.width, norms: norms, automatic1111_checksum: embedding.automatic1111Checksum, step: embedding.step,
+            width: embedding.width, norms: norms, automatic1111Checksum: embedding.automatic1111Checksum, step: embedding.step,
             model: embedding.modelName, metadata: embedding.metadata)
         guard output == .text else { return try report.printAsJSON() }
         print("\(file): \(report.format)")
         print("word      \(report.name)")
         print("vectors   \(report.vectors) of width \(report.width)")
         print("norms     " + norms.map { formatted($0) }.joined(separator: " "))
-        print("checksum  \(report.automatic1111_checksum) (AUTOMATIC1111's)")
+        print("checksum  \(report.automatic1111Checksum) (AUTOMATIC1111's)")
         if let step = report.step { print("step      \(step)") }
         if let model = report.model { print("model     \(model)") }
         for (key, value) in report.metadata.sorted(by: { $0.key < $1.key }) { print("\(key) = \(value)") }

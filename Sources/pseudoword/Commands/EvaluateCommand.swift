@@ -23,8 +23,8 @@ struct EvaluateCommand: ParsableCommand {
     }
 
     struct Report: Encodable {
-        let schema_version = 1
-        let prompt: String, loss: Double, standard_error: Double, samples: Int, seed: UInt64
+        let schemaVersion = 1
+        let prompt: String, loss: Double, standardError: Double, samples: Int, seed: UInt64
     }
 
     func run() throws {
@@ -35,10 +35,12 @@ struct EvaluateCommand: ParsableCommand {
             samples: samples, seed: seed)
         switch output {
         case .json:
-            try Report(prompt: prompt, loss: result.loss, standard_error: result.standardError, samples: result.samples, seed: seed)
+            try Report(prompt: prompt, loss: result.loss, standardError: result.standardError, samples: result.samples, seed: seed)
                 .printAsJSON()
         case .text:
-            print("loss \(formatted(result.loss, digits: 6)) ± \(formatted(result.standardError, digits: 6)) (standard error, \(result.samples) samples)")
+            print(
+                "loss \(formatted(result.loss, digits: 6)) ± \(formatted(result.standardError, digits: 6)) (standard error, \(result.samples) samples)"
+            )
         }
     }
 }

@@ -18,7 +18,8 @@ struct ExportCommand: ParsableCommand {
     @OptionGroup var home: HomeOption
     @Option(help: "The trial, a number.") var trial = 0
     @Option(help: "Which vectors: best (lowest evaluation loss) or last.") var vectors = Choice.best
-    @Option(help: "a1111 (.pt and .safetensors), comfyui (.safetensors), diffusers (learned_embeds.safetensors) or all.") var format = Format.all
+    @Option(help: "a1111 (.pt and .safetensors), comfyui (.safetensors), diffusers (learned_embeds.safetensors) or all.") var format =
+        Format.all
     @Option(name: .customShort("o"), help: ArgumentHelp("The folder to write to.", valueName: "folder")) var output = "."
 
     enum Choice: String, ExpressibleByArgument, CaseIterable { case best, last }
@@ -55,7 +56,8 @@ struct ExportCommand: ParsableCommand {
         // What the model says counts; when it is not on this machine, the width tells the family.
         let prediction = try? ModelLocation.folder(study.model).noiseSchedule().predictionType
         let isV = prediction == .vPrediction
-        let architecture: EmbeddingFile.Architecture = file.width == 1024 ? (isV ? .stableDiffusion2V : .stableDiffusion2) : .stableDiffusion1
+        let architecture: EmbeddingFile.Architecture =
+            file.width == 1024 ? (isV ? .stableDiffusion2V : .stableDiffusion2) : .stableDiffusion1
         let native = (try? ModelLocation.folder(study.model).nativeResolution()) ?? 512
         let size = study.data.resolution.map { ($0.width, $0.height) } ?? (native, native)
         try file.writeSafeTensors(to: path, architecture: architecture, resolution: size, predictionType: isV ? "v" : "epsilon")

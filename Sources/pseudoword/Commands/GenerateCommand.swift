@@ -31,7 +31,9 @@ struct GenerateCommand: ParsableCommand {
 
     func validate() throws {
         guard !prompt.isEmpty else { throw ValidationError("--prompt is missing") }
-        guard (1...64).contains(count), prompt.count <= 64 else { throw ValidationError("--count and the number of prompts go from 1 to 64") }
+        guard (1...64).contains(count), prompt.count <= 64 else {
+            throw ValidationError("--count and the number of prompts go from 1 to 64")
+        }
         guard output.lowercased().hasSuffix(".png") else { throw ValidationError("--output takes the name of a .png file, not \(output)") }
         guard (1...1000).contains(steps) else { throw ValidationError("--steps takes a number from 1 to 1000") }
         guard guidance.isFinite, guidance >= 0, guidance <= 100 else { throw ValidationError("--guidance takes a number from 0 to 100") }
@@ -66,7 +68,8 @@ struct GenerateCommand: ParsableCommand {
             rows.append(.init(label: prompt, pictures: try render(prompt)))
         }
         if rows.count == 1, rows[0].pictures.count == 1 {
-            try rows[0].pictures[0].writePNG(to: output, text: ["prompt": prompt[0], "seed": String(seed), "program": "pseudoword \(Program.version)"])
+            try rows[0].pictures[0].writePNG(
+                to: output, text: ["prompt": prompt[0], "seed": String(seed), "program": "pseudoword \(Program.version)"])
         } else {
             try sheet(rows).writePNG(to: output, text: ["program": "pseudoword \(Program.version)"])
         }
@@ -75,7 +78,8 @@ struct GenerateCommand: ParsableCommand {
 
     /// With --compare: one row of initial words above one row of learned words, a column for each prompt.
     private func sheet(_ rows: [ContactSheet.Row]) -> Picture {
-        guard let comparison, let name = word.name ?? word.embedding.map({ URL(fileURLWithPath: $0).deletingPathExtension().lastPathComponent })
+        guard let comparison,
+            let name = word.name ?? word.embedding.map({ URL(fileURLWithPath: $0).deletingPathExtension().lastPathComponent })
         else { return ContactSheet(title: title, rows: rows).rendered() }
         let pairs = stride(from: 0, to: rows.count - 1, by: 2).map { (before: rows[$0], after: rows[$0 + 1]) }
         let columns = prompt.flatMap { prompt in

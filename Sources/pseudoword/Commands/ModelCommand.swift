@@ -23,9 +23,9 @@ struct ModelVerifyCommand: ParsableCommand {
 
     struct Report: Encodable {
         struct Row: Encodable {
-            let name: String, relative_error: Double, cosine: Double, tolerance: Double, passed: Bool
+            let name: String, relativeError: Double, cosine: Double, tolerance: Double, passed: Bool
         }
-        let schema_version = 1
+        let schemaVersion = 1
         let model: String, reference: String, precision: String
         let passed: Bool
         let outputs: [Row]
@@ -41,7 +41,7 @@ struct ModelVerifyCommand: ParsableCommand {
             try Report(
                 model: model, reference: reference, precision: precision.rawValue, passed: passed,
                 outputs: results.map {
-                    .init(name: $0.name, relative_error: $0.relativeError, cosine: $0.cosine, tolerance: $0.tolerance, passed: $0.passes)
+                    .init(name: $0.name, relativeError: $0.relativeError, cosine: $0.cosine, tolerance: $0.tolerance, passed: $0.passes)
                 }
             ).printAsJSON()
         case .text:

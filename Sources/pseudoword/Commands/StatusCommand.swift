@@ -43,6 +43,7 @@ struct StatusCommand: ParsableCommand {
     }
 
     private static func isDegraded(_ status: FleetStatus) -> Bool {
-        status.workers.contains { [.lost, .stalled, .suspect].contains($0.state) } || status.studies.contains { study in study.trials.contains { $0.state == .failed } }
+        status.workers.contains { [.lost, .stalled, .suspect].contains($0.state) }
+            || status.studies.contains { study in study.trials.contains { $0.state == .failed } }
     }
 }

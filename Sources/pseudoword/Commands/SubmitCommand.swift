@@ -29,8 +29,12 @@ struct SubmitCommand: ParsableCommand {
         let training = study.training, size = study.data.resolution.map { "\($0.width) x \($0.height)" } ?? "the model's own size"
         print("study \(study.name): 1 trial of \(training.steps) steps, batch \(training.batch) in microbatches of \(training.microbatch)")
         print("learns <\(study.pseudoword.name)>, \(study.pseudoword.vectors) vectors, from \(pictures) pictures at \(size)")
-        print("evaluates \(study.evaluation.samples) samples every \(study.evaluation.every) steps, checkpoint every \(study.checkpointEvery)")
-        print("samples computed in all: \(training.steps * training.batch) forward and backward, \((training.steps / study.evaluation.every + 1) * study.evaluation.samples) forward only")
+        print(
+            "evaluates \(study.evaluation.samples) samples every \(study.evaluation.every) steps, checkpoint every \(study.checkpointEvery)"
+        )
+        print(
+            "samples computed in all: \(training.steps * training.batch) forward and backward, \((training.steps / study.evaluation.every + 1) * study.evaluation.samples) forward only"
+        )
     }
 }
 
@@ -63,7 +67,8 @@ struct StudyFile {
         if case .file(let path) = study.pseudoword.initialization {
             let word = try PseudoWord(EmbeddingFile.read(path: path), path: path, name: "", width: model.textEncoderConfiguration().width)
             guard word.count == study.pseudoword.vectors else {
-                throw CommandLineError(.usage, "\(path): holds \(word.count) vectors, the study asks for \(study.pseudoword.vectors) (pseudoword.vectors)")
+                throw CommandLineError(
+                    .usage, "\(path): holds \(word.count) vectors, the study asks for \(study.pseudoword.vectors) (pseudoword.vectors)")
             }
         }
         for path in try PictureFolder.list(study.data.pictures) { _ = try Picture(path: path) }

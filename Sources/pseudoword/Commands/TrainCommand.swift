@@ -29,7 +29,8 @@ struct TrainCommand: ParsableCommand {
         StopSignal.install()
         let file = try StudyFile(path: study)
         let pictures = try file.check()
-        let folder = home.map { URL(fileURLWithPath: ($0 as NSString).expandingTildeInPath) }
+        let folder =
+            home.map { URL(fileURLWithPath: ($0 as NSString).expandingTildeInPath) }
             ?? URL(fileURLWithPath: file.folder).appendingPathComponent(file.study.name + ".pseudoword")
         let service = try CoordinatorService(
             CoordinatorOptions(
@@ -40,11 +41,14 @@ struct TrainCommand: ParsableCommand {
         defer { service.stop() }
         _ = try FleetClient(endpoint, program: Program.name).submit(yaml: file.text, baseFolder: file.folder, source: study)
         if !quiet {
-            announce("learning <\(file.study.pseudoword.name)> from \(pictures) pictures: \(file.study.training.steps) steps of batch \(file.study.training.batch)")
+            announce(
+                "learning <\(file.study.pseudoword.name)> from \(pictures) pictures: \(file.study.training.steps) steps of batch \(file.study.training.batch)"
+            )
             announce("home \(folder.path), coordinator \(endpoint), \(workers) workers")
         }
         let progress = ProgressDisplay(isQuiet: quiet)
-        let crew = WorkerCrew(count: workers, threads: threadsEach, endpoint: endpoint.description, logs: folder.appendingPathComponent("logs"))
+        let crew = WorkerCrew(
+            count: workers, threads: threadsEach, endpoint: endpoint.description, logs: folder.appendingPathComponent("logs"))
         try crew.start()
         defer { crew.stop() }
         let name = file.study.name
@@ -66,13 +70,19 @@ struct TrainCommand: ParsableCommand {
     private var threadsEach: Int { threads ?? max(1, ProcessInfo.processInfo.activeProcessorCount) }
 
     private func conclude(_ status: FleetStatus, name: String, folder: URL, crew: WorkerCrew) throws {
-        guard let study = status.study(name), study.state.isTerminal else { throw CommandLineError(crew.failure ?? "the study has not ended") }
+        guard let study = status.study(name), study.state.isTerminal else {
+            throw CommandLineError(crew.failure ?? "the study has not ended")
+        }
         guard study.state == .complete else {
             let reason = study.trials.map(\.failure).first { !$0.isEmpty } ?? study.state.rawValue
-            throw CommandLineError("study \(name): \(reason); a study that has ended stays so: to begin anew, remove \(folder.path) or give the study another name")
+            throw CommandLineError(
+                "study \(name): \(reason); a study that has ended stays so: to begin anew, remove \(folder.path) or give the study another name"
+            )
         }
         guard !quiet, let trial = study.best ?? study.trials.first else { return }
-        print("done: \(trial.step) steps" + (trial.bestLoss.map { ", lowest evaluation loss \(formatted($0, digits: 5)) after step \(trial.bestStep ?? 0)" } ?? ""))
+        print(
+            "done: \(trial.step) steps"
+                + (trial.bestLoss.map { ", lowest evaluation loss \(formatted($0, digits: 5)) after step \(trial.bestStep ?? 0)" } ?? ""))
         if !trial.checkpointPath.isEmpty { print("checkpoint \(trial.checkpointPath)") }
         print("export it with: pseudoword export \(folder.path) -o FOLDER")
     }

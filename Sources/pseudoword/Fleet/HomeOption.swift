@@ -29,7 +29,9 @@ struct CoordinatorOption: ParsableArguments {
     func endpoint() throws -> Endpoint {
         let announced = coordinator == nil ? Discovery.read(from: home.folder)?.endpoint : nil
         if home.home != nil, coordinator == nil, announced == nil {
-            throw CommandLineError(.unreachable, "home \(home.folder.path): no coordinator runs there; start one with: pseudoword coordinator --home \(home.folder.path)")
+            throw CommandLineError(
+                .unreachable,
+                "home \(home.folder.path): no coordinator runs there; start one with: pseudoword coordinator --home \(home.folder.path)")
         }
         return try Self.parse(coordinator ?? announced ?? Self.defaultAddress)
     }

@@ -41,7 +41,8 @@ final class ProgressDisplay {
     private static func line(_ trial: FleetStatus.Trial) -> String {
         let width = 24, part = trial.totalSteps > 0 ? min(1, Double(trial.step) / Double(trial.totalSteps)) : 0
         let full = Int((part * Double(width)).rounded(.down))
-        var line = "[" + String(repeating: "#", count: full) + String(repeating: ".", count: width - full) + "] \(trial.step)/\(trial.totalSteps)"
+        var line =
+            "[" + String(repeating: "#", count: full) + String(repeating: ".", count: width - full) + "] \(trial.step)/\(trial.totalSteps)"
         if let loss = trial.loss { line += "  loss \(formatted(loss))" }
         if let loss = trial.evaluationLoss { line += "  eval \(formatted(loss, digits: 5))" }
         if let rate = trial.stepsPerSecond { line += "  \(formatted(rate, digits: 1)) steps/s" }

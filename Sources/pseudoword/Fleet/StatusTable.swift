@@ -10,7 +10,10 @@ struct StatusTable {
         var lines = ["coordinator \(status.endpoint)  \(status.program)  up \(Self.duration(status.uptimeSeconds))"]
         lines += status.problems.map { "problem: " + $0 }
         lines.append("")
-        var studies = [["STUDY", "STATE", "TRIAL", "STEP", "LOSS", "EVAL", "BEST", "STEPS/S", "ETA", "WORKER"] + (isWide ? ["ATTEMPT", "CHECKPOINT"] : [])]
+        var studies = [
+            ["STUDY", "STATE", "TRIAL", "STEP", "LOSS", "EVAL", "BEST", "STEPS/S", "ETA", "WORKER"]
+                + (isWide ? ["ATTEMPT", "CHECKPOINT"] : [])
+        ]
         for study in status.studies {
             for trial in study.trials {
                 var row = [
@@ -26,7 +29,9 @@ struct StatusTable {
         }
         lines += studies.count > 1 ? Self.columns(studies) : ["no studies; hand one in with: pseudoword submit STUDY.yaml"]
         lines.append("")
-        var workers = [["WORKER", "STATE", "WORK", "STEP", "STEPS/S", "HEARD", "THREADS"] + (isWide ? ["HOST", "PID", "PROGRAM", "CPU"] : [])]
+        var workers = [
+            ["WORKER", "STATE", "WORK", "STEP", "STEPS/S", "HEARD", "THREADS"] + (isWide ? ["HOST", "PID", "PROGRAM", "CPU"] : [])
+        ]
         for worker in status.workers {
             var row = [
                 worker.name, worker.state.rawValue, worker.study.isEmpty ? "-" : worker.study + (worker.trial.map { " #\($0)" } ?? ""),
@@ -36,7 +41,8 @@ struct StatusTable {
             if isWide { row += [worker.host, String(worker.processID), worker.program, worker.cpu] }
             workers.append(row)
         }
-        lines += workers.count > 1 ? Self.columns(workers) : ["no workers; start one with: pseudoword worker --coordinator \(status.endpoint)"]
+        lines +=
+            workers.count > 1 ? Self.columns(workers) : ["no workers; start one with: pseudoword worker --coordinator \(status.endpoint)"]
         self.lines = lines
     }
 
@@ -64,8 +70,8 @@ struct StatusTable {
 
 /// The state of a fleet as the documented JSON: keys in snake case, all arrays always there.
 struct FleetStatusJSON: Encodable {
-    let schema_version = 1
-    let endpoint: String, program: String, uptime_seconds: Double, problems: [String]
+    let schemaVersion = 1
+    let endpoint: String, program: String, uptimeSeconds: Double, problems: [String]
     let studies: [Study]
     let workers: [Worker]
 
@@ -75,32 +81,35 @@ struct FleetStatusJSON: Encodable {
     }
 
     struct Trial: Encodable {
-        let index: Int, state: String, step: Int, total_steps: Int, loss: Double?, evaluation_loss: Double?, best_loss: Double?, best_step: Int?
-        let steps_per_second: Double?, remaining_seconds: Double?, worker: String, attempt: Int, failure: String, checkpoint_path: String
+        let index: Int, state: String, step: Int, totalSteps: Int, loss: Double?, evaluationLoss: Double?, bestLoss: Double?,
+            bestStep: Int?
+        let stepsPerSecond: Double?, remainingSeconds: Double?, worker: String, attempt: Int, failure: String, checkpointPath: String
     }
 
     struct Worker: Encodable {
-        let id: String, name: String, host: String, process_id: Int, state: String, study: String, trial: Int?, step: Int?
-        let steps_per_second: Double?, silence_seconds: Double, threads: Int, cpu: String, program: String
+        let id: String, name: String, host: String, processId: Int, state: String, study: String, trial: Int?, step: Int?
+        let stepsPerSecond: Double?, silenceSeconds: Double, threads: Int, cpu: String, program: String
     }
 
     init(_ status: FleetStatus) {
-        (endpoint, program, uptime_seconds, problems) = (status.endpoint, status.program, status.uptimeSeconds, status.problems)
+        (endpoint, program, uptimeSeconds, problems) = (status.endpoint, status.program, status.uptimeSeconds, status.problems)
         studies = status.studies.map { study in
             Study(
                 id: study.id, name: study.name, state: study.state.rawValue, created: study.created,
                 trials: study.trials.map {
                     Trial(
-                        index: $0.index, state: $0.state.rawValue, step: $0.step, total_steps: $0.totalSteps, loss: $0.loss,
-                        evaluation_loss: $0.evaluationLoss, best_loss: $0.bestLoss, best_step: $0.bestStep, steps_per_second: $0.stepsPerSecond,
-                        remaining_seconds: $0.remainingSeconds, worker: $0.worker, attempt: $0.attempt, failure: $0.failure,
-                        checkpoint_path: $0.checkpointPath)
+                        index: $0.index, state: $0.state.rawValue, step: $0.step, totalSteps: $0.totalSteps, loss: $0.loss,
+                        evaluationLoss: $0.evaluationLoss, bestLoss: $0.bestLoss, bestStep: $0.bestStep,
+                        stepsPerSecond: $0.stepsPerSecond,
+                        remainingSeconds: $0.remainingSeconds, worker: $0.worker, attempt: $0.attempt, failure: $0.failure,
+                        checkpointPath: $0.checkpointPath)
                 })
         }
         workers = status.workers.map {
             Worker(
-                id: $0.id, name: $0.name, host: $0.host, process_id: $0.processID, state: $0.state.rawValue, study: $0.study, trial: $0.trial,
-                step: $0.step, steps_per_second: $0.stepsPerSecond, silence_seconds: $0.silenceSeconds, threads: $0.threads, cpu: $0.cpu,
+                id: $0.id, name: $0.name, host: $0.host, processId: $0.processID, state: $0.state.rawValue, study: $0.study,
+                trial: $0.trial,
+                step: $0.step, stepsPerSecond: $0.stepsPerSecond, silenceSeconds: $0.silenceSeconds, threads: $0.threads, cpu: $0.cpu,
                 program: $0.program)
         }
     }

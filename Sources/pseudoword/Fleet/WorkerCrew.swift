@@ -61,7 +61,8 @@ final class WorkerCrew {
         let process = Process()
         process.executableURL = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath()
         process.arguments = [
-            "worker", "--coordinator", endpoint, "--threads", String(threads), "--name", "worker-\(index + 1)", "--parent", String(getpid()),
+            "worker", "--coordinator", endpoint, "--threads", String(threads), "--name", "worker-\(index + 1)", "--parent",
+            String(getpid()),
         ]
         process.standardOutput = log
         process.standardError = log
