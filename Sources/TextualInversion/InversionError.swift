@@ -18,6 +18,8 @@ package struct InversionError: Error, Sendable, Equatable, CustomStringConvertib
 
     package init(_ code: Code, _ description: String) {
         self.code = code
-        self.description = description
+        // Prompts and names come from users and files: whatever is in them, an error stays one line.
+        let shown = description.unicodeScalars.map { $0.properties.generalCategory == .control ? " " : $0 }
+        self.description = String(String.UnicodeScalarView(shown))
     }
 }

@@ -52,7 +52,8 @@ package struct PromptEncoder: Sendable {
             if requiresWord && !found {
                 throw InversionError(
                     .prompt,
-                    "the prompt \"\(prompt)\" does not hold the word \"\(word.name)\"; write [name] or \(word.name) where it should stand")
+                    "the prompt \"\(Self.short(prompt))\" does not hold the word \"\(word.name)\"; write [name] or \(word.name) where it should stand"
+                )
             }
         } else {
             ids += tokenizer.encode(prompt)
@@ -61,7 +62,7 @@ package struct PromptEncoder: Sendable {
         guard ids.count <= windowLength else {
             throw InversionError(
                 .prompt,
-                "the prompt \"\(prompt)\" needs \(ids.count) tokens; the window has \(windowLength), so shorten the prompt or use fewer vectors"
+                "the prompt \"\(Self.short(prompt))\" needs \(ids.count) tokens; the window has \(windowLength), so shorten the prompt or use fewer vectors"
             )
         }
         return ids + Array(repeating: tokenizer.padding, count: windowLength - ids.count)
@@ -77,7 +78,11 @@ package struct PromptEncoder: Sendable {
         let text = Array(prompt.unicodeScalars), folded = text.map(fold)
         let forms = ["<\(name)>", "[name]", "[\(name)]", name].map { Array($0.unicodeScalars).map(fold) }
         var pieces: [String] = [], piece = String.UnicodeScalarView(), index = 0
-        func isWord(_ scalar: Unicode.Scalar) -> Bool { scalar.properties.isAlphabetic || scalar.properties.numericType != nil }
+        func isWord(_ scalar: Unicode.Scalar) -> Bool {
+            let properties = scalar.properties
+            let isMark = [.nonspacingMark, .spacingMark, .enclosingMark].contains(properties.generalCategory)
+            return properties.isAlphabetic || properties.numericType != nil || isMark
+        }
         scanning: while index < text.count {
             for form in forms where !form.isEmpty && index + form.count <= text.count {
                 guard folded[index..<index + form.count].elementsEqual(form) else { continue }
@@ -93,6 +98,8 @@ package struct PromptEncoder: Sendable {
         }
         return pieces + [String(piece)]
     }
+
+    private static func short(_ prompt: String) -> String { prompt.count <= 120 ? prompt : prompt.prefix(120) + "…" }
 
     private static func fold(_ scalar: Unicode.Scalar) -> String { scalar.properties.lowercaseMapping }
 }

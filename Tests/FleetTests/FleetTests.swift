@@ -35,13 +35,13 @@ struct FleetTests {
         let coordinator = try bench.coordinator()
         let endpoint = try coordinator.start()
         let middle = Gate()
-        middle.open()
         let victim = try bench.worker(
             "victim", at: endpoint, FakeTrainer(secondsPerStep: 0.03, beforeStep: { if $0 == 25 { middle.pass() } }))
         _ = try await coordinator.submit()
         try await coordinator.wait("the victim is in the middle of a segment") { _ in middle.hasVisitor }
-        victim.kill()
         let attempt = try #require(coordinator.status().study("teal-heart")?.trials[0].attempt)
+        middle.open()
+        victim.kill()
         let heir = try bench.worker("heir", at: endpoint)
         let ended = try await coordinator.waitUntilEnded()
         #expect(ended.state == .complete && ended.trials[0].attempt > attempt)

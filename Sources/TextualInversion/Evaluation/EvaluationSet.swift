@@ -10,6 +10,8 @@ package struct EvaluationSet: Sendable {
     package struct Result: Equatable, Sendable {
         package let loss: Double
         /// Standard deviation of the samples' losses over the root of their number.
+        ///
+        /// It counts the samples as independent. Their timesteps are stratified, so the true error of the mean is smaller.
         package let standardError: Double
         package let samples: Int
     }

@@ -4,10 +4,10 @@
 ///
 /// Loshchilov & Hutter 2017 (arXiv 1711.05101), in the order of operations of `torch.optim.AdamW`.
 package struct AdamW: Sendable {
-    package let beta1: Float, beta2: Float, weightDecay: Float, epsilon: Float
+    package let beta1: Double, beta2: Double, weightDecay: Double, epsilon: Double
 
     package init(beta1: Double, beta2: Double, weightDecay: Double, epsilon: Double) {
-        (self.beta1, self.beta2, self.weightDecay, self.epsilon) = (Float(beta1), Float(beta2), Float(weightDecay), Float(epsilon))
+        (self.beta1, self.beta2, self.weightDecay, self.epsilon) = (beta1, beta2, weightDecay, epsilon)
     }
 
     /// Makes update number `step` (1 for the first) in place.
@@ -15,12 +15,14 @@ package struct AdamW: Sendable {
         _ values: inout [Float], gradient: [Float], average: inout [Float], squares: inout [Float], step: Int, learningRate: Double
     ) {
         precondition(values.count == gradient.count && average.count == gradient.count && squares.count == gradient.count)
-        let correction1 = 1 - Self.power(Double(beta1), step), correction2 = (1 - Self.power(Double(beta2), step)).squareRoot()
-        let decay = Float(1 - learningRate * Double(weightDecay)), size = Float(learningRate / correction1), root = Float(correction2)
+        let correction1 = 1 - Self.power(beta1, step), correction2 = (1 - Self.power(beta2, step)).squareRoot()
+        let decay = Float(1 - learningRate * weightDecay), size = Float(learningRate / correction1), root = Float(correction2)
+        // 1 - beta is rounded once, from double: in single precision it would be off by 1e-5.
+        let (new1, new2, old2) = (Float(1 - beta1), Float(1 - beta2), Float(beta2)), epsilon = Float(epsilon)
         for i in values.indices {
             values[i] *= decay
-            average[i] += (gradient[i] - average[i]) * (1 - beta1)
-            squares[i] = squares[i] * beta2 + gradient[i] * gradient[i] * (1 - beta2)
+            average[i] += (gradient[i] - average[i]) * new1
+            squares[i] = squares[i] * old2 + gradient[i] * gradient[i] * new2
             values[i] -= size * (average[i] / (squares[i].squareRoot() / root + epsilon))
         }
     }
