@@ -78,7 +78,9 @@ struct DisturbanceTests {
     }
 
     @Test func anInterruptedTrainingStopsCleanlyAndTheSameCommandGoesOn() async throws {
-        let fleet = try Fleet(Self.study)
+        var study = Self.study
+        study.steps = 300
+        let fleet = try Fleet(study)
         let command = ["train", "study.yaml", "--home", "home", "--workers", "2", "--threads", "1", "--heartbeat", Fleet.heartbeat]
         let first = try RunningProgram.pseudoword(command, in: fleet.folder)
         try await eventually("there is a checkpoint", seconds: 60) { (try? fleet.checkpoint()) != nil }
@@ -88,8 +90,10 @@ struct DisturbanceTests {
         #expect(Self.workers(of: fleet).isEmpty)
         let steps = try fleet.checkpoint().optimizer.step
         let second = try await fleet.folder.run(command, seconds: 120)
-        #expect(second.status == 0 && steps < 60, "\(second)")
-        try await expectUndisturbedBits(fleet)
+        #expect(second.status == 0 && steps < 300, "\(second)")
+        let other = try await fleet.folder.run("train", "study.yaml", "--home", "other", "--threads", "1", seconds: 120)
+        #expect(other.status == 0, "\(other)")
+        #expect(try Fleet.bits(fleet.checkpoint()) == Fleet.bits(fleet.checkpoint(home: "other")))
     }
 
     @Test func workersDoNotOutliveAKilledTraining() async throws {

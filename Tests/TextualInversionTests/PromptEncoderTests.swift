@@ -87,7 +87,7 @@ import Testing
             let ids = try encode(fitting, vectors: vectors)
             #expect(ids.count == 77 && ids[76] == tokenizer.endOfText && ids[75] == 724 + vectors - 1)
             let line = refusal(.prompt) { try encode(red + fitting, vectors: vectors) }
-            #expect(line.contains("\"\(red + fitting)\"") && line.contains("78") && line.contains("77"))
+            #expect(line.contains((red + fitting).prefix(110)) && line.contains("78") && line.contains("77"))
         }
     }
 

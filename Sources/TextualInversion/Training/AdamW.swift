@@ -21,7 +21,7 @@ package struct AdamW: Sendable {
         let (new1, new2, old2) = (Float(1 - beta1), Float(1 - beta2), Float(beta2)), epsilon = Float(epsilon)
         for i in values.indices {
             values[i] *= decay
-            average[i] += (gradient[i] - average[i]) * new1
+            average[i].addProduct(new1, gradient[i] - average[i])
             squares[i] = squares[i] * old2 + gradient[i] * gradient[i] * new2
             values[i] -= size * (average[i] / (squares[i].squareRoot() / root + epsilon))
         }
