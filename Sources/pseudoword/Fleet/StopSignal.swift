@@ -8,6 +8,11 @@ enum StopSignal {
 
     /// From now on the first signal sets the flag; a second Ctrl-C ends the program at once.
     static func install() {
+        // Programs that start others from a worker thread hand down a mask that blocks them.
+        var signals = sigset_t()
+        sigemptyset(&signals)
+        for number in [SIGINT, SIGTERM] { sigaddset(&signals, number) }
+        pthread_sigmask(SIG_UNBLOCK, &signals, nil)
         for number in [SIGINT, SIGTERM] {
             signal(number) { number in
                 StopSignal.received.store(number, ordering: .relaxed)
