@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Access
 import ArgumentParser
 import Fleet
 import Foundation
@@ -18,25 +19,54 @@ struct HomeOption: ParsableArguments {
     }
 }
 
-/// How a client finds its coordinator: by address, or by the home of one that runs on this machine.
+/// How a client finds its coordinator and shows who it is: by address, or by the home of one that runs on this machine.
 struct CoordinatorOption: ParsableArguments {
     static let defaultAddress = "tcp://127.0.0.1:7400"
 
-    @Option(help: "The coordinator's address (default: what --home says, or tcp://127.0.0.1:7400).")
+    @Option(help: "The coordinator's address (default: what --home says, the fleet that was joined, or tcp://127.0.0.1:7400).")
     var coordinator: String?
+    @Option(help: "The file with this machine's key (default: the one that joining left in the configuration folder).")
+    var credentials: String?
+    @Flag(help: "Speak without keys, to a coordinator that runs with --insecure.") var insecure = false
     @OptionGroup var home: HomeOption
 
-    func endpoint() throws -> Endpoint {
+    /// Where the coordinator is and with which keys to speak to it.
+    func place() throws -> (endpoint: Endpoint, security: SocketSecurity) {
         let announced = coordinator == nil ? Discovery.read(from: home.folder)?.endpoint : nil
         if home.home != nil, coordinator == nil, announced == nil {
             throw CommandLineError(
                 .unreachable,
                 "home \(home.folder.path): no coordinator runs there; start one with: pseudoword coordinator --home \(home.folder.path)")
         }
-        return try Self.parse(coordinator ?? announced ?? Self.defaultAddress)
+        let named = try (coordinator ?? announced).map(Self.parse)
+        if insecure { return (try named ?? Self.parse(Self.defaultAddress), .none) }
+        let known = try find(named, isLocal: announced != nil)
+        let endpoint = try named ?? known?.endpoints.first ?? Self.parse(Self.defaultAddress)
+        guard let known else {
+            throw CommandLineError(
+                .refused,
+                "no key for the coordinator at \(endpoint); join with: pseudoword join TOKEN (pseudoword keys token --role client makes one)")
+        }
+        return (endpoint, known.security)
     }
 
-    func client() throws -> FleetClient { FleetClient(try endpoint(), program: Program.name) }
+    private func find(_ endpoint: Endpoint?, isLocal: Bool) throws -> Credentials? {
+        do {
+            if let credentials { return try Credentials(file: URL(fileURLWithPath: (credentials as NSString).expandingTildeInPath)) }
+            // Whoever can read a home may command its coordinator.
+            let local = KeyStore.localCredentialsFile(home: home.folder)
+            if isLocal || home.home != nil, FileManager.default.isReadableFile(atPath: local.path) { return try Credentials(file: local) }
+            let store = CredentialStore()
+            return try endpoint.map { try store.find($0) } ?? store.default()
+        } catch let error as AccessError {
+            throw CommandLineError(error.code == .notFound ? .notFound : .failed, error.description)
+        }
+    }
+
+    func client() throws -> FleetClient {
+        let (endpoint, security) = try place()
+        return FleetClient(endpoint, security: security, program: Program.name)
+    }
 
     static func parse(_ address: String) throws -> Endpoint {
         do {
@@ -44,6 +74,27 @@ struct CoordinatorOption: ParsableArguments {
         } catch {
             throw CommandLineError(.usage, error.description)
         }
+    }
+}
+
+/// Where files by content are kept on a machine.
+struct CacheOption: ParsableArguments {
+    @Option(help: "The folder for models, pictures and latents by content (default: $PSEUDOWORD_CACHE, or ~/.cache/pseudoword).")
+    var cache: String?
+    @Option(help: "Gigabytes that it may hold; what was not used for the longest time goes first.") var cacheLimit = 40.0
+
+    func validate() throws {
+        guard (0.1...100_000).contains(cacheLimit) else { throw ValidationError("--cache-limit takes a number of gigabytes from 0.1 up") }
+    }
+
+    var limitBytes: Int64 { Int64(cacheLimit * 1e9) }
+
+    var folder: URL {
+        if let cache { return URL(fileURLWithPath: (cache as NSString).expandingTildeInPath) }
+        let environment = ProcessInfo.processInfo.environment
+        if let cache = environment["PSEUDOWORD_CACHE"], !cache.isEmpty { return URL(fileURLWithPath: cache) }
+        let base = environment["XDG_CACHE_HOME"].flatMap { $0.isEmpty ? nil : $0 } ?? NSHomeDirectory() + "/.cache"
+        return URL(fileURLWithPath: base + "/pseudoword")
     }
 }
 

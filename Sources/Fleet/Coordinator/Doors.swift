@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Access
+import Foundation
+import Synchronization
+import ZeroMQ
+
+/// Who may come in, and what they may do: the coordinator's keys and its allow-list, as both of its sockets see them.
+final class Doors: Sendable {
+    /// Nil when the coordinator runs without keys, for its own machine only.
+    let keys: CurveKeyPair?
+    let store: KeyStore?
+    let table: AccessTable
+    private let reloader: Mutex<AccessReloader>?
+
+    /// Doors that are open to everyone who can reach them.
+    init() {
+        keys = nil
+        store = nil
+        table = AccessTable()
+        reloader = nil
+    }
+
+    /// - Throws: `AccessError` when the key folder is not private or not readable.
+    init(_ store: KeyStore) throws {
+        self.store = store
+        keys = try store.coordinatorKeys()
+        table = AccessTable(try store.allowList())
+        reloader = Mutex(AccessReloader(store: store, table: table))
+    }
+
+    /// Whether a key may connect at all.
+    var decide: @Sendable (CurvePublicKey, String) -> Bool { { [table] key, _ in table.permits(key) != nil } }
+
+    /// What the key behind a message may do; nil for nothing at all.
+    func roles(of peer: PeerID) -> Set<Role>? {
+        guard keys != nil else { return Set(Role.allCases) }
+        return peer.key.flatMap { table.permits($0) }
+    }
+
+    /// Takes up changes of the allow-list that were made on disk.
+    ///
+    /// - Returns: the keys that lost rights.
+    func reload() throws -> Set<CurvePublicKey> {
+        guard let reloader else { return [] }
+        return Set(try reloader.withLock { try $0.reloadIfChanged() }?.lost ?? [])
+    }
+}
