@@ -172,6 +172,8 @@ package enum Action: Hashable, Sendable {
 
     /// For the log: the work waits for another worker.
     case requeued(LeaseID, reason: String)
+    /// For the log: the work is given up; nothing waits for it.
+    case abandoned(LeaseID, reason: String)
     /// For the log.
     case workerChanged(WorkerID, WorkerState)
     /// For the log: the same steps gave other bits.

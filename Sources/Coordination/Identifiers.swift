@@ -108,11 +108,12 @@ package struct LeaseID: Hashable, Comparable, Sendable, CustomStringConvertible 
     package var description: String { "\(work) attempt \(attempt)" }
 
     /// An order that depends on nothing else, so that sorted actions come out the same every time.
-    package static func < (left: LeaseID, right: LeaseID) -> Bool { left.order.lexicographicallyPrecedes(right.order) }
+    package static func < (left: LeaseID, right: LeaseID) -> Bool { left.order < right.order }
 
-    private var order: [Int64] {
-        let trial = work.trial
-        let (kind, first, second): (Int64, Int, Int) =
+    private typealias Order = (Int64, Int, Int, Int, Int, Int)
+
+    private var order: Order {
+        let (kind, first, second): (Int, Int, Int) =
             switch work {
             case .train: (0, 0, 0)
             case .gradient(_, let step, let slice): (1, step, slice)
@@ -120,6 +121,6 @@ package struct LeaseID: Hashable, Comparable, Sendable, CustomStringConvertible 
             case .encode(_, let part): (3, part, 0)
             case .preview(_, let step): (4, step, 0)
             }
-        return [work.study.rawValue, Int64(trial?.index ?? -1), kind, Int64(first), Int64(second), Int64(attempt)]
+        return (work.study.rawValue, work.trial?.index ?? -1, kind, first, second, attempt)
     }
 }
