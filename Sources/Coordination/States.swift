@@ -73,6 +73,8 @@ package struct CoordinationSettings: Hashable, Sendable {
     package var forgetAfter: Duration
     /// Crashes on one segment, without progress in between, that fail a trial.
     package var crashLimit: Int
+    /// How many times longer than usual a slice may take before another worker is asked for it too.
+    package var stragglerFactor: Double
 
     package init(heartbeat: Duration = .seconds(2)) {
         self.heartbeat = heartbeat
@@ -83,5 +85,6 @@ package struct CoordinationSettings: Hashable, Sendable {
         storageRetry = heartbeat * 2
         forgetAfter = .seconds(600)
         crashLimit = 5
+        stragglerFactor = 2
     }
 }
