@@ -127,7 +127,7 @@ private struct ClientHandler: LoopHandler {
         case .connected:
             isJoined = false
             send(.hello(hello), &context)
-        case .retrying(_, let reason): lastReason = reason
+        case .retrying(_, _, let reason): lastReason = reason
         case .message(_, _, let frames): receive(frames, &context)
         case .tick where context.now > deadline:
             let reason = isJoined ? "it does not answer" : lastReason
