@@ -107,7 +107,7 @@ extension Monitor.HandshakeFailure {
         case .ended:
             hasKey
                 ? "\(endpoint) is not the coordinator whose key is known here, or hung up during the handshake"
-                : "\(endpoint) hung up during the handshake"
+                : "\(endpoint) hung up during the handshake; if it lets in by key only, ask for a join token"
         }
     }
 }

@@ -162,7 +162,9 @@ import Testing
         defer { Station.stop(dealer, router) }
         #expect(try await dealer.log.wait { $0.retries > 0 })
         #expect(dealer.log.all.causes == [.stranger])
-        #expect(dealer.log.all.reasons[0] == "\(router.endpoint) lets in by key only; ask for a join token")
+        // Which of the two sees first that they do not fit is a matter of luck.
+        #expect(dealer.log.all.reasons[0].hasPrefix("\(router.endpoint) "))
+        #expect(dealer.log.all.reasons[0].hasSuffix(" by key only; ask for a join token") || dealer.log.all.reasons[0].contains("hung up"))
         #expect(try await router.log.wait { $0.failedHandshakes >= 1 })
         #expect(dealer.log.all.connections == 0)
     }
@@ -173,7 +175,7 @@ import Testing
         defer { Station.stop(dealer, router) }
         #expect(try await dealer.log.wait { $0.retries > 0 })
         #expect(dealer.log.all.causes == [.stranger])
-        #expect(dealer.log.all.reasons[0].contains("does not use keys"))
+        #expect(dealer.log.all.reasons[0].contains("not the coordinator whose key is known here"))
         #expect(dealer.log.all.connections == 0)
     }
 
