@@ -8,6 +8,9 @@
 #include <unistd.h>
 #include <zmq.h>
 
+// Debian's libzmq takes this option though it was built without the drafts, whose declarations its header hides.
+static const int pw_zmq_zap_enforce_domain = 93;
+
 static const int pw_zmq_eterm = ETERM;
 static const int pw_zmq_enocompatproto = ENOCOMPATPROTO;
 static const int pw_zmq_emthread = EMTHREAD;

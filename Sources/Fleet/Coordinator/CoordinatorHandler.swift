@@ -106,6 +106,10 @@ struct CoordinatorHandler: LoopHandler {
         case .handshakesFailed(_, let count): noteAccess("\(count) connections without a valid handshake were closed")
         case .tick: tick(&context)
         case .stopping: sayGoodbye(&context)
+        case .refused(_, let key, let address):
+            logger.notice("turned away an unknown key", metadata: ["key": "\(key.short)", "address": "\(address)"])
+        case .handshakesFailed(_, let count):
+            logger.debug("connections without a handshake", metadata: ["count": "\(count)"])
         case .message, .connected, .disconnected, .retrying: break
         }
     }
