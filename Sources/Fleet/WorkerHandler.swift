@@ -90,7 +90,7 @@ struct WorkerHandler: LoopHandler {
             complained = true
         case .message(_, _, let frames): receive(frames, &context)
         case .malformed(_, _, let reason): logger.warning("dropped a message of the coordinator: \(reason)")
-        case .refused, .handshakesFailed: break
+        case .refused, .handshakesFailed, .crowded: break
         case .tick: tick(&context)
         case .stopping:
             work?.job.cancel()
