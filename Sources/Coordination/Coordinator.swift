@@ -110,6 +110,7 @@ package struct Coordinator: Sendable {
         case .stepOpened(let plan): stepOpened(plan, at: now)
         case .segmentComputed(let report): segmentComputed(report, at: now, &actions)
         case .stepFailed(let id, let kind, let message): stepFailed(id, kind, message: message, at: now, &actions)
+        case .storageRefused: storageBlockedUntil = now + settings.storageRetry
         case .tick: break
         }
     }

@@ -23,6 +23,9 @@ package enum DescriptorLimit {
     @discardableResult
     package static func raise() -> Int { raised }
 
+    /// How many descriptors are kept from new connections, for files and for connections that are on their way already.
+    static var reserve: Int { min(raised / 4, 4096) }
+
     static func check() throws(SocketError) {
         guard raised < fewest else { return }
         throw SocketError(

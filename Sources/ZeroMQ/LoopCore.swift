@@ -103,7 +103,7 @@ final class LoopCore {
 
     /// Sleeps until something arrives, a socket is due to be reopened, or the deadline.
     func wait(until deadline: ContinuousClock.Instant, wakeup: Int32) {
-        let due = sockets.compactMap(\.reopenAt).reduce(deadline, min)
+        let due = sockets.compactMap(\.due).reduce(deadline, min)
         let timeout = (due - .now).milliseconds
         var items = [zmq_pollitem_t(socket: nil, fd: wakeup, events: Int16(ZMQ_POLLIN), revents: 0)]
         for handle in sockets.flatMap({ [$0.raw?.pollHandle, $0.monitor?.pollHandle] }) + [authenticator?.pollHandle] {

@@ -38,6 +38,11 @@ package enum LoopEvent: Sendable, Equatable {
     ///
     /// At most once a second.
     case handshakesFailed(SocketID, count: Int)
+    /// A ROUTER takes no new connections for now, since the process nearly has as many files and connections open as it may; or takes
+    /// them again.
+    ///
+    /// Those who are connected do not notice.
+    case crowded(SocketID, Bool)
     /// The tick interval has passed, or more than one.
     ///
     /// `LoopContext.now` is the time.
@@ -48,7 +53,8 @@ package enum LoopEvent: Sendable, Equatable {
     var socket: SocketID? {
         switch self {
         case .message(let socket, _, _), .malformed(let socket, _, _), .connected(let socket), .disconnected(let socket),
-            .retrying(let socket, _, _), .refused(let socket, _, _), .handshakesFailed(let socket, _):
+            .retrying(let socket, _, _), .refused(let socket, _, _), .handshakesFailed(let socket, _),
+            .crowded(let socket, _):
             socket
         case .tick, .stopping: nil
         }

@@ -19,7 +19,8 @@ final class ManagedSocket {
     private(set) var reopenAt: ContinuousClock.Instant?
     private var pause: Duration
     private var connectedAt: ContinuousClock.Instant?
-    private(set) var listener: Listener?
+    private var listener: Listener?
+    private var lookAgainAt: ContinuousClock.Instant?
     private var connections = ConnectionTable()
     private var failedHandshakes = 0
     private var failuresToldAt: ContinuousClock.Instant?
@@ -34,12 +35,16 @@ final class ManagedSocket {
         pause = options.reconnectInterval
     }
 
+    /// When there is something to do even if nothing arrives.
+    var due: ContinuousClock.Instant? { reopenAt ?? lookAgainAt }
+
     func close() {
         monitor?.close()
         raw?.close()
         monitor = nil
         raw = nil
         listener = nil
+        lookAgainAt = nil
         reopenAt = nil
         isConnected = false
     }
@@ -73,7 +78,7 @@ final class ManagedSocket {
                 rebuildLater(now: now, isRefused: failure == .refused)
             case .connectFailed:
                 events.append(.retrying(id, cause: .unreachable, reason: "nothing answers at \(endpoint)"))
-            case .listening: break
+            case .listening, .accepted: break
             }
         }
     }
@@ -83,10 +88,21 @@ final class ManagedSocket {
         while left > 0, let change = monitor?.next() {
             left -= 1
             switch change {
-            case .listening(let descriptor): listener = Listener(descriptor: descriptor)
+            case .listening(let descriptor):
+                listener = Listener(descriptor: descriptor, mark: Int32(clamping: DescriptorLimit.raise() - DescriptorLimit.reserve))
+            case .accepted(let descriptor):
+                if listener?.noteAccepted(descriptor) ?? false {
+                    events.append(.crowded(id, true))
+                    lookAgainAt = now + Listener.pause
+                }
             case .handshakeFailed: failedHandshakes += 1
             case .connected, .disconnected, .connectFailed: break
             }
+        }
+        if let due = lookAgainAt, due <= now {
+            let isOpen = listener?.openIfRoom() ?? true
+            lookAgainAt = isOpen ? nil : now + Listener.pause
+            if isOpen { events.append(.crowded(id, false)) }
         }
         if failedHandshakes > 0, failuresToldAt.map({ now - $0 >= .seconds(1) }) ?? true {
             events.append(.handshakesFailed(id, count: failedHandshakes))

@@ -7,6 +7,8 @@ final class Monitor {
     enum Event: Equatable {
         /// A ROUTER listens, on this descriptor.
         case listening(Int32)
+        /// It accepted a connection, on this descriptor.
+        case accepted(Int32)
         case connected
         case disconnected
         case handshakeFailed(HandshakeFailure)
@@ -35,7 +37,7 @@ final class Monitor {
                 failures | ZMQ_EVENT_HANDSHAKE_FAILED_AUTH | ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_DISCONNECTED
                     | ZMQ_EVENT_CONNECT_RETRIED
             // Connections that cannot be accepted are not among them: without descriptors libzmq would report them by the thousand.
-            case .server: failures | ZMQ_EVENT_LISTENING
+            case .server: failures | ZMQ_EVENT_LISTENING | ZMQ_EVENT_ACCEPTED
             }
         }
     }
@@ -77,6 +79,7 @@ final class Monitor {
             }
             switch event {
             case ZMQ_EVENT_LISTENING: return .listening(value)
+            case ZMQ_EVENT_ACCEPTED: return .accepted(value)
             case ZMQ_EVENT_HANDSHAKE_SUCCEEDED: return .connected
             case ZMQ_EVENT_DISCONNECTED: return .disconnected
             case ZMQ_EVENT_CONNECT_RETRIED: return .connectFailed

@@ -15,7 +15,7 @@ enum SocketSetup {
             try apply(options, to: socket, endpoint: endpoint, domain: domain)
             // Without it a message to a peer that is gone, or slow, vanishes without a word.
             try socket.set(ZMQ_ROUTER_MANDATORY, Int32(1))
-            try socket.set(ZMQ_BACKLOG, Int32(clamping: options.backlog))
+            try socket.set(ZMQ_BACKLOG, Int32(clamping: min(options.backlog, DescriptorLimit.reserve / 2)))
             let monitor = try Monitor(of: socket, interest: .server, context: context, address: monitorAddress)
             do throws(SocketError) {
                 let number = socket.bind(endpoint.bindAddress)

@@ -17,12 +17,8 @@ extension FleetClient {
         _ token: JoinToken, name: String, store: CredentialStore, program: String, connectTimeout: Duration = .seconds(10)
     ) throws -> Credentials {
         guard let endpoint = token.endpoints.first else { throw FleetError(.invalid, "the token names no coordinator") }
-        let known = try store.find(endpoint).flatMap { $0.serverKey == token.serverKey ? $0 : nil }
-        var credentials =
-            try known
-            ?? Credentials(
-                endpoints: token.endpoints, serverKey: token.serverKey, keys: CurveKeyPair.generate(), roles: token.roles)
-        if known == nil { try store.save(credentials, makeDefault: false) }
+        let known = try store.find(server: token.serverKey)
+        var credentials = try store.credentials(for: token)
         var join = WireJoin()
         join.publicKey = credentials.keys.publicKey.bytes
         join.name = WireText.clipped(name, limit: WireLimits.nameBytes)
@@ -38,7 +34,7 @@ extension FleetClient {
         }
         guard case .joined(let joined) = answer else { throw client.unexpected }
         credentials.roles = Set(joined.roles.compactMap(Role.init))
-        try store.save(credentials, makeDefault: false)
+        try store.save(credentials)
         return credentials
     }
 

@@ -28,25 +28,21 @@ extension FleetStatus.Study {
             trials: trials.map { trial in
                 FleetStatus.Trial(trial, of: study, worker: trial.worker.flatMap { names[$0] } ?? "", details(trial.id))
             }, priority: study.priority,
-            counts: FleetStatus.Counts(study.trials), bestTrial: study.bestTrial?.index, encodedParts: study.encodedParts,
+            counts: FleetStatus.Counts(study), bestTrial: study.bestTrial?.index, encodedParts: study.encodedParts,
             encodeParts: study.encodeParts, failure: study.failure, remainingSeconds: study.remaining?.inSeconds,
             parallel: study.parallelism.rawValue, stepsDone: Double(study.stepsDone), stepsTotal: Double(study.steps))
     }
 }
 
 extension FleetStatus.Counts {
-    fileprivate init(_ trials: [Snapshot.Trial]) {
+    fileprivate init(_ study: Snapshot.Study) {
         self.init()
-        all = trials.count
-        for trial in trials {
-            switch trial.state {
-            case .waiting, .paused: waiting += 1
-            case .running: running += 1
-            case .complete: complete += 1
-            case .failed: failed += 1
-            case .pruned: pruned += 1
-            }
-        }
+        all = study.trials.count
+        waiting = (study.counts[.waiting] ?? 0) + (study.counts[.paused] ?? 0)
+        running = study.counts[.running] ?? 0
+        complete = study.counts[.complete] ?? 0
+        failed = study.counts[.failed] ?? 0
+        pruned = study.counts[.pruned] ?? 0
     }
 }
 
@@ -75,7 +71,7 @@ extension FleetStatus.Trial {
             evaluationLoss: details.evaluationLoss, bestLoss: trial.best?.loss, bestStep: trial.best?.step, stepsPerSecond: speed,
             remainingSeconds: trial.state == .running ? speed.map { Double(trial.steps - trial.liveStep) / $0 } : nil, worker: worker,
             attempt: trial.attempt, failure: trial.failure.isEmpty ? details.problem : trial.failure,
-            checkpointPath: details.checkpointPath, workers: trial.members, parameters: details.parameters,
+            checkpointPath: details.checkpointPath, workers: trial.members.count, parameters: details.parameters,
             numericsClass: trial.numericsClass)
     }
 }
@@ -94,7 +90,7 @@ extension FleetStatus.Worker {
             study: study, trial: work?.trial?.index, step: worker.step, stepsPerSecond: worker.stepsPerSecond,
             silenceSeconds: max(0, worker.silence.inSeconds), threads: worker.about.threads, cpu: worker.about.cpu,
             program: worker.about.program, work: work?.kindName ?? "", numericsClass: worker.about.numericsClass, key: key,
-            accepted: worker.acceptedSegments, alarms: worker.alarms, preparing: preparing, memoryBytes: memoryBytes)
+            accepted: worker.acceptedSegments + worker.acceptedPieces, alarms: worker.alarms, preparing: preparing, memoryBytes: memoryBytes)
     }
 }
 

@@ -36,16 +36,17 @@ extension CoordinatorHandler {
             cancel.lease = lease.wire
             cancel.reason = WireText.clipped(reason)
             return say(.cancelLease(cancel), to: worker)
-        case .recordTrial(let record): stage { try ledger.record(record) }
+        case .recordTrial(let record):
+            stage { () throws(FleetError) in try ledger.record(record) }
             if record.state == .failed {
                 logger.warning("\(name(of: record.trial)) failed: \(record.failure)")
                 note("failed", .train(record.trial), record.failure)
             }
             if record.state.isTerminal { checkpoints.release(record.trial) }
         case .recordStudy(let study, let priority, let isPaused):
-            stage { try ledger.record(study: study, priority: priority, isPaused: isPaused) }
+            stage { () throws(FleetError) in try ledger.record(study: study, priority: priority, isPaused: isPaused) }
         case .studyFinished(let study, let state, let reason):
-            stage { try ledger.setState(state, reason: reason, of: study) }
+            stage { () throws(FleetError) in try ledger.setState(state, reason: reason, of: study) }
             logger.info("study \(studies[study]?.plan.name ?? "?") is \(state.rawValue)\(reason.isEmpty ? "" : ": \(reason)")")
             note(state.rawValue, study: study, reason)
             published = nil
@@ -57,6 +58,9 @@ extension CoordinatorHandler {
         case .requeued(let lease, let reason):
             logger.notice("\(lease) goes back to the queue: \(reason)")
             note("requeued", lease.work, reason)
+        case .abandoned(let lease, let reason):
+            logger.warning("\(lease.work) was given up: \(reason)")
+            note("abandoned", lease.work, reason)
         case .workerChanged(let worker, let state):
             logger.notice("worker \(name(of: worker)) is \(state.rawValue)")
             note(state.rawValue, worker: worker, "")

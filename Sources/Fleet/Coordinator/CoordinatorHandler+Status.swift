@@ -17,7 +17,7 @@ extension CoordinatorHandler {
         return FleetStatus(
             program: options.program, endpoint: endpoint.description, uptimeSeconds: (now - started).inSeconds,
             problems: (storageProblem.map { [$0] } ?? []) + checkpoints.problems + accessProblems,
-            waitingTrials: snapshot.studies.reduce(0) { $0 + $1.trials.count { $0.state == .waiting } }, transfers: transfers.count,
+            waitingTrials: snapshot.studies.reduce(0) { $0 + ($1.counts[.waiting] ?? 0) }, transfers: transfers.count,
             transferBytesPerSecond: transfers.bytesPerSecond,
             studies: snapshot.studies.map { self.study($0, names: names, allTrials: allTrials || study != nil) },
             workers: snapshot.workers.map(worker))

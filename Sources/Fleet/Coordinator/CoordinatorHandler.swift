@@ -110,6 +110,8 @@ struct CoordinatorHandler: LoopHandler {
             logger.notice("turned away an unknown key", metadata: ["key": "\(key.short)", "address": "\(address)"])
         case .handshakesFailed(_, let count):
             logger.debug("connections without a handshake", metadata: ["count": "\(count)"])
+        case .crowded(_, let isCrowded):
+            logger.warning(isCrowded ? "too many connections; new ones have to wait" : "new connections are taken again")
         case .message, .connected, .disconnected, .retrying: break
         }
     }

@@ -99,10 +99,10 @@ package final class CoordinatorService: Sendable {
     /// Keys for everyone who can read the home: its user, on this machine.
     private func writeLocalCredentials(_ endpoint: Endpoint) throws {
         guard let store = doors.store else { return }
-        let credentials = try store.makeLocalCredentials(endpoints: [endpoint.forConnecting], at: Int64(Date().timeIntervalSince1970 * 1000))
+        let credentials = try store.localCredentials(endpoints: [endpoint.forConnecting], at: Int64(Date().timeIntervalSince1970 * 1000))
         _ = doors.table.replace(with: try store.allowList())
         do {
-            try CredentialStore().save(credentials, makeDefault: false)
+            try CredentialStore().save(credentials)
         } catch {
             options.logger.notice("the credentials for this machine are in the home only: \(error)")
         }

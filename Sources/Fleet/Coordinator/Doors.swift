@@ -25,8 +25,9 @@ final class Doors: Sendable {
     init(_ store: KeyStore) throws {
         self.store = store
         keys = try store.coordinatorKeys()
-        table = AccessTable(try store.allowList())
-        reloader = Mutex(AccessReloader(store: store, table: table))
+        let table = AccessTable()
+        self.table = table
+        reloader = Mutex(try AccessReloader(store, table))
     }
 
     /// Whether a key may connect at all.

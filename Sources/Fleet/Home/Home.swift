@@ -9,6 +9,8 @@ import Synchronization
 ///     ledger.sqlite                       all that was ever accepted
 ///     coordinator.json                    endpoint and process id while a coordinator runs, for whoever looks for it
 ///     coordinator.lock                    held for as long as it runs
+///     keys/                               its own keys and who may connect
+///     blobs/                              pictures, latents and other files by content
 ///     studies/NAME/study.yaml             as submitted
 ///     studies/NAME/trial-0/checkpoint.h5
 package final class Home: Sendable {
@@ -52,6 +54,16 @@ package final class Home: Sendable {
             lock = nil
         }
     }
+
+    /// Whether a coordinator works in a home right now.
+    package static func isInUse(_ folder: URL) -> Bool {
+        let descriptor = open(folder.appendingPathComponent("coordinator.lock").path, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { return false }
+        defer { close(descriptor) }
+        return flock(descriptor, LOCK_SH | LOCK_NB) != 0
+    }
+
+    package var blobs: URL { folder.appendingPathComponent("blobs", isDirectory: true) }
 
     package var ledger: URL { folder.appendingPathComponent("ledger.sqlite") }
 

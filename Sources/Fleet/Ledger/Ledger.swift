@@ -38,6 +38,18 @@ package final class Ledger: Sendable {
         }
     }
 
+    /// Opens a ledger to read it, beside whoever writes it.
+    package init(reading url: URL) throws(FleetError) {
+        path = url.path
+        var configuration = Configuration()
+        configuration.label = "ledger, reading"
+        configuration.busyMode = .timeout(5)
+        configuration.readonly = true
+        do { database = try DatabaseQueue(path: url.path, configuration: configuration) } catch {
+            throw Self.translate(error, path: url.path)
+        }
+    }
+
     /// Makes a change that goes to disk with the next `commit`, together with all others since the last one.
     ///
     /// Whoever is told of the change has to be told after the commit. After an error nothing of the turn can be kept: `rollBack`.

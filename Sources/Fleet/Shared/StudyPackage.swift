@@ -57,19 +57,9 @@ package struct StudyPackage: Sendable {
         return names
     }
 
-    /// What of a model's folder decides results: its texts and the weights that are read.
+    /// The files of a model's folder that are read.
     package static func modelFiles(_ folder: ModelFolder) throws -> [Source] {
-        let weights = try folder.weightFiles()
-        var files = weights
-        for part in ["", "/text_encoder", "/unet", "/vae", "/scheduler", "/tokenizer"] {
-            let names = (try? FileManager.default.contentsOfDirectory(atPath: folder.path + part)) ?? []
-            for name in names.sorted() where name.hasSuffix(".json") || name.hasSuffix(".txt") {
-                files.append("\(folder.path)\(part)/\(name)")
-            }
-        }
-        return files.map { file in
-            Source(role: model, path: model + file.dropFirst(folder.path.count), file: file)
-        }
+        try folder.files().map { Source(role: model, path: "\(model)/\($0)", file: "\(folder.path)/\($0)") }
     }
 
     /// The manifest, with the files' bytes in a store: pictures and texts copied, a model's files in their place.

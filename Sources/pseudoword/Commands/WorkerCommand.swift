@@ -41,10 +41,10 @@ struct WorkerCommand: ParsableCommand {
             program: Program.name, host: host, cache: cache.folder, logger: Program.logger("worker", level: verbose ? .debug : .info))
         options.cacheLimitBytes = cache.limitBytes
         options.security = place.security
-        options.numericsClass = NumericsClass.current.text
+        options.numericsClass = NumericsClass.digest()
         if case .client(let server, _) = place.security {
             // Results of one coordinator are never shown to another.
-            options.outbox = cache.folder.appendingPathComponent("outbox").appendingPathComponent(server.hexadecimal)
+            options.outbox = cache.folder.appendingPathComponent("outbox").appendingPathComponent(server.bytes.map { String(format: "%02x", $0) }.joined())
         }
         let service = WorkerService(options, trainer: trainer)
         try service.start()

@@ -52,12 +52,19 @@ struct CoordinatorOption: ParsableArguments {
 
     private func find(_ endpoint: Endpoint?, isLocal: Bool) throws -> Credentials? {
         do {
-            if let credentials { return try Credentials(file: URL(fileURLWithPath: (credentials as NSString).expandingTildeInPath)) }
+            if let credentials {
+                let file = URL(fileURLWithPath: (credentials as NSString).expandingTildeInPath)
+                guard let found = try Credentials.read(file) else { throw CommandLineError(.notFound, "\(file.path): no such file") }
+                return found
+            }
             // Whoever can read a home may command its coordinator.
-            let local = KeyStore.localCredentialsFile(home: home.folder)
-            if isLocal || home.home != nil, FileManager.default.isReadableFile(atPath: local.path) { return try Credentials(file: local) }
+            if isLocal || home.home != nil, let keys = try? KeyStore(existingIn: home.folder),
+                let local = try Credentials.read(keys.localFile)
+            {
+                return local
+            }
             let store = CredentialStore()
-            return try endpoint.map { try store.find($0) } ?? store.default()
+            return try endpoint.map { try store.find($0) } ?? store.standard()
         } catch let error as AccessError {
             throw CommandLineError(error.code == .notFound ? .notFound : .failed, error.description)
         }
@@ -100,7 +107,8 @@ struct CacheOption: ParsableArguments {
 
 /// Finds the checkpoint that a user means.
 enum CheckpointLocation {
-    static func find(_ study: String, home: HomeOption, trial: Int) throws -> String {
+    /// - Returns: nil when the study is not on this machine and a coordinator may know it.
+    static func find(_ study: String, home: HomeOption, trial: TrialChoice) throws -> String? {
         var isFolder: ObjCBool = false
         let exists = FileManager.default.fileExists(atPath: study, isDirectory: &isFolder)
         if exists && !isFolder.boolValue { return study }
@@ -111,11 +119,18 @@ enum CheckpointLocation {
         if exists && names.count != 1 {
             throw CommandLineError(.notFound, "\(study): holds \(names.count) studies; name one of them and give the folder as --home")
         }
-        let path = Home.checkpoint(in: base, study: name, trial: trial).path
+        if !exists, home.home == nil, !names.contains(name) { return nil }
+        let index = try trial.number ?? best(of: name, in: base)
+        let path = Home.checkpoint(in: base, study: name, trial: index).path
         guard FileManager.default.fileExists(atPath: path) else {
             let known = names.isEmpty ? "there is no study" : "studies there: \(names.joined(separator: ", "))"
-            throw CommandLineError(.notFound, "no checkpoint of study \(study), trial \(trial) in \(base.path); \(known)")
+            throw CommandLineError(.notFound, "no checkpoint of study \(study), trial \(index) in \(base.path); \(known)")
         }
         return path
+    }
+
+    /// The trial with the lowest evaluation loss, as the ledger has it.
+    private static func best(of name: String, in base: URL) throws -> Int {
+        try (try? OfflineHome(base))?.status().study(name)?.bestTrial ?? 0
     }
 }
