@@ -45,20 +45,21 @@ let package = Package(
         .target(name: "ZeroMQ", dependencies: ["CZeroMQ"]),
         .target(name: "Access", dependencies: ["ZeroMQ"]),
         .target(name: "WireMessages", dependencies: [protobuf]),
+        .target(name: "Blobs", dependencies: ["ZeroMQ", "WireMessages", crypto, protobuf]),
         .target(name: "Coordination"),
 
         // Where the two meet.
         .target(
             name: "Fleet",
             dependencies: [
-                "Checkpoints", "Coordination", "ModelFiles", "Pictures", "StableDiffusion", "Studies", "Tensors", "TextualInversion",
+                "Access", "Blobs", "Checkpoints", "Coordination", "ModelFiles", "Pictures", "StableDiffusion", "Studies", "Tensors", "TextualInversion",
                 "WireMessages", "ZeroMQ", crypto, database, logging, protobuf,
             ]),
         .executableTarget(
             name: "pseudoword",
             dependencies: [
-                "Checkpoints", "Coordination", "Fleet", "ModelFiles", "Pictures", "StableDiffusion", "StarterModel", "Studies", "Tensors",
-                "TextualInversion", "ZeroMQ", argumentParser, logging,
+                "Access", "Blobs", "Checkpoints", "Coordination", "Fleet", "ModelFiles", "Pictures", "StableDiffusion", "StarterModel",
+                "Studies", "Tensors", "TextualInversion", "ZeroMQ", argumentParser, logging,
             ]),
 
         // One table of operations for tests and benchmark.
