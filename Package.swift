@@ -57,8 +57,8 @@ let package = Package(
         .executableTarget(
             name: "pseudoword",
             dependencies: [
-                "Checkpoints", "Coordination", "Fleet", "ModelFiles", "Pictures", "StableDiffusion", "StarterModel", "Studies", "Tensors",
-                "TextualInversion", "ZeroMQ", argumentParser, logging,
+                "Access", "Checkpoints", "Coordination", "Fleet", "ModelFiles", "Pictures", "StableDiffusion", "StarterModel", "Studies",
+                "Tensors", "TextualInversion", "ZeroMQ", argumentParser, logging,
             ]),
 
         // One table of operations for tests and benchmark.

@@ -28,7 +28,7 @@ package struct KeyStore: Sendable {
         folder = Self.folder(in: home)
         do {
             try PrivateFile.checkFolder(folder.path)
-        } catch where error.code == .notFound {
+        } catch  where error.code == .notFound {
             throw AccessError(.notFound, "home \(home.path): holds no keys yet; the coordinator makes them when it starts")
         }
     }
