@@ -24,7 +24,7 @@ package enum HostAddresses {
         while let interface = next {
             next = interface.pointee.ifa_next
             let flags = Int32(bitPattern: interface.pointee.ifa_flags)
-            guard flags & Int32(IFF_UP.rawValue) != 0, flags & Int32(IFF_LOOPBACK.rawValue) == 0 else { continue }
+            guard flags & Int32(IFF_UP) != 0, flags & Int32(IFF_LOOPBACK) == 0 else { continue }
             guard let address = interface.pointee.ifa_addr else { continue }
             let family = Int32(address.pointee.sa_family)
             let size = family == AF_INET ? MemoryLayout<sockaddr_in>.size : MemoryLayout<sockaddr_in6>.size

@@ -146,7 +146,7 @@ import ZeroMQ
         let endpoint = try Endpoint("tcp://10.0.0.1:7400")
         let tokens = try (0..<3).map { _ in try store.makeToken(roles: [.worker], endpoints: [endpoint], at: 5) }
         let list = try store.allowList()
-        #expect(list.entries.map(\.name) == ["token-1", "token-1-2", "token-1-3"])
+        #expect(list.entries.map(\.name) == ["token", "token-2", "token-3"])
         for token in tokens {
             #expect(list.permits(token.keys.publicKey) == [])
             #expect(token.serverKey == (try store.coordinatorKeys().publicKey))
