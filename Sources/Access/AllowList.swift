@@ -19,6 +19,9 @@ package struct AllowList: Sendable, Equatable {
         /// Milliseconds since 1970, UTC.
         package let added: Int64
         package let kind: Kind
+
+        /// When it was added, as in `2026-01-31T08:00:00.000Z`.
+        package var addedText: String { UTCTime(milliseconds: added).text }
     }
 
     /// What a key is to this list.
@@ -89,7 +92,9 @@ package struct AllowList: Sendable, Equatable {
     /// Notes the public key of a new join token.
     @discardableResult
     package mutating func issueToken(_ key: CurvePublicKey, roles: Set<Role>, name: String, at added: Int64) throws(AccessError) -> Entry {
-        guard !roles.isEmpty else { throw AccessError(.invalid, "a join token without a role is of no use; give it worker, client or admin") }
+        guard !roles.isEmpty else {
+            throw AccessError(.invalid, "a join token without a role is of no use; give it worker, client or admin")
+        }
         try PeerName.check(name)
         guard self[key] == nil else { throw AccessError(.exists, "this key is in the list already") }
         return try put(Entry(key: key, roles: roles, name: name, added: added, kind: .oneTime(usedBy: nil)))
@@ -183,7 +188,7 @@ package struct AllowList: Sendable, Equatable {
         entries[place] = Entry(key: token.key, roles: token.roles, name: token.name, added: token.added, kind: .oneTime(usedBy: key))
     }
 
-    /// `name`, or the first of `name-2`, `name-3`, ... that nobody has.
+    /// The name itself, or with the lowest number behind it that makes it one that nobody has.
     package func freeName(_ name: String) -> String {
         let taken = Set(entries.map(\.name))
         guard taken.contains(name) else { return name }

@@ -67,7 +67,8 @@ extension AllowList {
             throw Self.invalid(line, "begins with \"\(fields[0].shown)\" instead of member, token or used")
         }
         guard fields.count == count else {
-            throw Self.invalid(line, "has \(fields.count) fields instead of \(count): KIND ROLES KEY ADDED NAME\(count == 6 ? " USED-BY" : "")")
+            let names = "KIND ROLES KEY ADDED NAME" + (count == 6 ? " USED-BY" : "")
+            throw Self.invalid(line, "has \(fields.count) fields instead of \(count): \(names)")
         }
         do {
             let kind: Entry.Kind =

@@ -63,7 +63,8 @@ package struct CredentialStore: Sendable {
         if let data = try PrivateFile.read(defaultFile.path, atMost: 1024) {
             let name = String(decoding: data, as: UTF8.self).trimmingCharacters(in: .whitespacesAndNewlines)
             guard let file = files().first(where: { $0.lastPathComponent == name }) else {
-                throw AccessError(.invalid, "\(defaultFile.path): names \"\(name.shown)\", which is not there; put in one of the files beside it")
+                throw AccessError(
+                    .invalid, "\(defaultFile.path): names \"\(name.shown)\", which is not there; put in one of the files beside it")
             }
             return try existing(file)
         }
@@ -81,7 +82,9 @@ package struct CredentialStore: Sendable {
     ///
     /// - Parameter makeDefault: nil makes them the default where there is none yet.
     package func save(_ credentials: Credentials, makeDefault: Bool? = nil) throws(AccessError) {
-        guard let endpoint = credentials.endpoints.first else { throw AccessError(.invalid, "credentials without an address are of no use") }
+        guard let endpoint = credentials.endpoints.first else {
+            throw AccessError(.invalid, "credentials without an address are of no use")
+        }
         try PrivateFile.makeFolder(credentialsFolder.path)
         let file = named ?? file(for: endpoint)
         try credentials.write(to: file)
@@ -97,7 +100,8 @@ package struct CredentialStore: Sendable {
     /// So a box that is killed while it joins comes back under the same key.
     package func credentials(for token: JoinToken) throws(AccessError) -> Credentials {
         if var known = try find(server: token.serverKey) {
-            known.endpoints = Array((token.endpoints + known.endpoints.filter { !token.endpoints.contains($0) }).prefix(Credentials.mostEndpoints))
+            let others = known.endpoints.filter { !token.endpoints.contains($0) }
+            known.endpoints = Array((token.endpoints + others).prefix(Credentials.mostEndpoints))
             known.roles.formUnion(token.roles)
             try save(known)
             return known
@@ -120,7 +124,7 @@ package struct CredentialStore: Sendable {
         do {
             try PrivateFile.checkFolder(credentialsFolder.path)
             return true
-        } catch where error.code == .notFound {
+        } catch  where error.code == .notFound {
             return false
         }
     }

@@ -42,7 +42,8 @@ package struct Credentials: Sendable, Equatable {
         do {
             fields = try JSONDecoder().decode(Fields.self, from: data)
         } catch {
-            throw AccessError(.invalid, "is no credentials file; its fields are version, endpoints, server_key, public_key, secret_key, roles")
+            throw AccessError(
+                .invalid, "is no credentials file; its fields are version, endpoints, server_key, public_key, secret_key, roles")
         }
         guard fields.version == Fields.currentVersion else {
             throw AccessError(.invalid, "is of version \(fields.version); this program reads version \(Fields.currentVersion)")

@@ -28,7 +28,7 @@ package struct KeyStore: Sendable {
         folder = Self.folder(in: home)
         do {
             try PrivateFile.checkFolder(folder.path)
-        } catch where error.code == .notFound {
+        } catch  where error.code == .notFound {
             throw AccessError(.notFound, "home \(home.path): holds no keys yet; the coordinator makes them when it starts")
         }
     }
@@ -117,7 +117,7 @@ package struct KeyStore: Sendable {
         let token = try JoinToken(
             roles: roles, endpoints: endpoints, serverKey: try coordinatorKeys().publicKey, keys: try Self.generate())
         try update { list throws(AccessError) in
-            try list.issueToken(token.keys.publicKey, roles: roles, name: name ?? list.freeName("token-1"), at: now)
+            try list.issueToken(token.keys.publicKey, roles: roles, name: name ?? list.freeName("token"), at: now)
         }
         return token
     }

@@ -48,7 +48,9 @@ enum PrivateFile {
             guard count >= 0 else { throw system("cannot be read", path) }
             if count == 0 { return data }
             data.append(contentsOf: chunk.prefix(count))
-            guard data.count <= limit else { throw AccessError(.invalid, "\(path): is larger than \(limit) bytes, so it is not what it should be") }
+            guard data.count <= limit else {
+                throw AccessError(.invalid, "\(path): is larger than \(limit) bytes, so it is not what it should be")
+            }
         }
     }
 

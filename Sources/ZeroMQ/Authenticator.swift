@@ -71,7 +71,8 @@ final class Authenticator {
         guard request.count == 7, request[0] == Data("1.0".utf8), id.count <= 255 else {
             return (frames(id: id.count <= 255 ? id : Data(), .malformed, user: ""), nil)
         }
-        guard let socket = socket(ofDomain: request[2]), request[5] == Data("CURVE".utf8), let key = CurvePublicKey(bytes: request[6]) else {
+        guard let socket = socket(ofDomain: request[2]), request[5] == Data("CURVE".utf8), let key = CurvePublicKey(bytes: request[6])
+        else {
             return (frames(id: id, .refused, user: ""), nil)
         }
         let address = String(decoding: request[3].prefix(64).filter { (0x21...0x7E).contains($0) }, as: UTF8.self)

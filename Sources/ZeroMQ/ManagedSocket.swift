@@ -119,6 +119,10 @@ final class ManagedSocket {
             switch try? raw.receive(maximumFrames: options.maximumFrames + (role == .router ? 1 : 0)) {
             case .message(var message)?:
                 let peer = takeSender(of: &message)
+                guard isAuthentic(peer) else {
+                    events.append(.malformed(id, from: peer, reason: "a message came without an authenticated key"))
+                    continue
+                }
                 bytes += message.frames.reduce(0) { $0 + $1.count }
                 events.append(.message(id, from: peer, frames: message.frames))
             case .tooManyFrames(var message)?:
@@ -134,6 +138,11 @@ final class ManagedSocket {
         let peer = PeerID(bytes: message.frames.removeFirst(), key: message.key)
         connections.note(peer, on: message.connection)
         return peer
+    }
+
+    /// Libzmq names a key with every message where it asks for keys; should it ever not, the message does not count.
+    private func isAuthentic(_ peer: PeerID?) -> Bool {
+        if case .server = options.security { peer?.key != nil } else { true }
     }
 
     /// Ends the connections of some of a ROUTER's peers.

@@ -81,7 +81,9 @@ import Testing
             let index = Int.random(in: 0..<frames.count, using: &generator)
             switch Int.random(in: 0..<4, using: &generator) {
             case 0: frames.remove(at: index)
-            case 1: frames[index] = Data((0..<Int.random(in: 0..<40, using: &generator)).map { _ in .random(in: 0...255, using: &generator) })
+            case 1:
+                let count = Int.random(in: 0..<40, using: &generator)
+                frames[index] = Data((0..<count).map { _ in .random(in: 0...255, using: &generator) })
             case 2: frames.insert(Data([1]), at: index)
             default: frames.shuffle(using: &generator)
             }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
+import Glibc
 import Testing
 
 @testable import ZeroMQ
@@ -38,7 +39,9 @@ import Testing
             var bytes = (0..<Int.random(in: 0..<600, using: &generator)).map { _ in UInt8.random(in: .min ... .max, using: &generator) }
             if round % 4 > 0 { peer.send(Self.greeting) }
             // A HELLO of the right length and name, with noise for a key and a box.
-            if round % 4 == 2 { bytes = [4, 200, 5] + Array("HELLO".utf8) + [1, 0] + Array((bytes + [UInt8](repeating: 1, count: 192)).prefix(192)) }
+            if round % 4 == 2 {
+                bytes = [4, 200, 5] + Array("HELLO".utf8) + [1, 0] + Array((bytes + [UInt8](repeating: 1, count: 192)).prefix(192))
+            }
             if round % 4 == 3 { bytes = [6, 0, 0, 0, 0] + bytes }
             peer.send(bytes)
             if round % 2 == 0 { peer.abort() }
@@ -86,5 +89,39 @@ import Testing
         #expect(try await router.log.wait { $0.failedHandshakes >= 2000 })
         #expect(silent[0].isClosedByPeer() && silent[1999].isClosedByPeer())
         #expect(dealer.log.all.disconnections == 0)
+    }
+
+    /// In a process of its own, as its limit counts for the whole of it.
+    @Test func nearTheLimitOfDescriptorsNewConnectionsWaitAndTheOthersGoOn() async throws {
+        await #expect(processExitsWith: .success) {
+            var limit = rlimit(rlim_cur: 300, rlim_max: 300)
+            #expect(setrlimit(__rlimit_resource_t(UInt32(RLIMIT_NOFILE.rawValue)), &limit) == 0)
+            let (server, client) = (try CurveKeyPair.generate(), try CurveKeyPair.generate())
+            var options = Station.secured(.server(server))
+            options.handshakeTimeout = .seconds(1)
+            let router = try await Station.router(options: options, guests: Guests(client.publicKey), reaction: echo)
+            let security = SocketSecurity.client(server: server.publicKey, keys: client)
+            let dealer = try await Station.dealer(to: router.endpoint, options: Station.secured(security))
+            #expect(try await dealer.log.wait { $0.connections == 1 })
+            // Both ends are in this process, so about a hundred will do.
+            var silent: [PlainPeer] = []
+            while silent.count < 140, !router.log.all.contains(.crowded(router.socket, true)) {
+                if let peer = PlainPeer(port: router.endpoint.port) { silent.append(peer) }
+                try await Task.sleep(for: .milliseconds(1))
+            }
+            #expect(silent.count > 60)
+            #expect(try await router.log.wait { $0.contains(.crowded(router.socket, true)) })
+            #expect(try await dealer.send([Data("old friend".utf8)]) == nil)
+            #expect(try await dealer.log.wait { $0.messages.count == 1 })
+            let spare = open("/dev/null", O_RDONLY)
+            #expect(spare >= 0, "files can still be opened")
+            close(spare)
+            silent.removeAll()
+            #expect(try await router.log.wait { $0.contains(.crowded(router.socket, false)) })
+            let late = try await Station.dealer(to: router.endpoint, options: Station.secured(security))
+            #expect(try await late.log.wait { $0.connections == 1 })
+            #expect(dealer.log.all.disconnections == 0)
+            Station.stop(late, dealer, router)
+        }
     }
 }

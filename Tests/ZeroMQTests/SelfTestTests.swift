@@ -10,7 +10,9 @@ import Testing
     init() throws { server = try .generate() }
 
     /// On a thread of its own, as it blocks.
-    private func test(_ endpoint: Endpoint, keys: CurveKeyPair? = nil, timeout: Duration = .seconds(8)) async throws -> CurveSelfTest.Outcome {
+    private func test(
+        _ endpoint: Endpoint, keys: CurveKeyPair? = nil, timeout: Duration = .seconds(8)
+    ) async throws -> CurveSelfTest.Outcome {
         let key = server.publicKey
         return try await withCheckedThrowingContinuation { continuation in
             Thread.detachNewThread {
