@@ -9,13 +9,18 @@ extension Coordinator {
             return comparePiece(report, with: kept, &actions)
         }
         if let reason = refusal(of: report) {
-            actions.append(.acknowledgePiece(report, .stale(reason: reason)))
+            acknowledge(report, .stale(reason: reason), &actions)
             return releaseLease(of: report, reason: reason, &actions)
         }
         // Judged when the first one is on disk: the worker keeps its result and sends it again.
         guard pendingPiece(report.lease.work) == nil else { return }
         setPending(report, for: report.lease.work)
         actions.append(.persistPiece(report))
+    }
+
+    private mutating func acknowledge(_ report: PieceReport, _ answer: Acknowledgement, _ actions: inout [Action]) {
+        updateWorker(report.worker) { $0.answered = report.lease }
+        actions.append(.acknowledgePiece(report, answer))
     }
 
     private func keptPiece(_ work: Work) -> KeptPiece? {
@@ -83,7 +88,7 @@ extension Coordinator {
 
     private mutating func comparePiece(_ report: PieceReport, with kept: KeptPiece, _ actions: inout [Action]) {
         if kept.digest == report.digest {
-            actions.append(.acknowledgePiece(report, .duplicate))
+            acknowledge(report, .duplicate, &actions)
         } else {
             if !kept.offered.contains(report.digest) {
                 var known = kept
@@ -91,7 +96,7 @@ extension Coordinator {
                 setKept(known, for: report.lease.work)
                 raiseAlarm(report.lease, kept: kept, offered: report.digest, by: report.worker, &actions)
             }
-            actions.append(.acknowledgePiece(report, .conflict))
+            acknowledge(report, .conflict, &actions)
         }
         releaseLease(of: report, reason: "the piece is on disk", &actions)
     }
@@ -114,7 +119,7 @@ extension Coordinator {
                 cancel(lease, telling: "another worker's result came first", &actions)
             }
         }
-        actions.append(.acknowledgePiece(report, .accepted))
+        acknowledge(report, .accepted, &actions)
     }
 
     private func leaseOn(_ work: Work) -> LeaseID? {

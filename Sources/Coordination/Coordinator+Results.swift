@@ -8,16 +8,16 @@ extension Coordinator {
         heard(report.worker, at: now, &actions)
         updateWorker(report.worker) { $0.foreign.remove(report.lease) }
         guard let trial = trial(report.trial) else {
-            actions.append(.acknowledge(report, .stale(reason: "there is no such trial")))
+            acknowledge(report, .stale(reason: "there is no such trial"), &actions)
             return
         }
         guard studies[report.trial.study]?.plan.parallelism == .trials else {
-            actions.append(.acknowledge(report, .stale(reason: "the segments of this trial are put together from slices")))
+            acknowledge(report, .stale(reason: "the segments of this trial are put together from slices"), &actions)
             return
         }
         guard (1...max(1, trial.record.attempt)).contains(report.attempt), trial.record.attempt > 0 else {
             let reason = "attempt \(report.attempt) was never granted; the latest is \(trial.record.attempt)"
-            actions.append(.acknowledge(report, .stale(reason: reason)))
+            acknowledge(report, .stale(reason: reason), &actions)
             return
         }
         if let kept = trial.segment(from: report.fromStep) {
@@ -26,12 +26,17 @@ extension Coordinator {
             // Judged when the first one is on disk: the worker keeps its result and sends it again.
             return
         } else if let reason = refusal(of: report, trial) {
-            actions.append(.acknowledge(report, .stale(reason: reason)))
+            acknowledge(report, .stale(reason: reason), &actions)
             releaseLease(of: report, &actions)
         } else {
             update(report.trial) { $0.pending = report }
             actions.append(.persist(report, .segment))
         }
+    }
+
+    private mutating func acknowledge(_ report: SegmentReport, _ answer: Acknowledgement, _ actions: inout [Action]) {
+        updateWorker(report.worker) { $0.answered = report.lease }
+        actions.append(.acknowledge(report, answer))
     }
 
     /// The reason why a trial has no use for a result; nil if it needs exactly this one, whoever computed it.
@@ -52,13 +57,13 @@ extension Coordinator {
 
     private mutating func compare(_ report: SegmentReport, with kept: SegmentFact, _ trial: Trial, _ actions: inout [Action]) {
         if report.digest == kept.digest, report.toStep == kept.toStep, report.finished == kept.finished {
-            actions.append(.acknowledge(report, .duplicate))
+            acknowledge(report, .duplicate, &actions)
             releaseLease(of: report, &actions)
             return
         }
         let known = trial.conflicts[report.fromStep] ?? []
         if known.contains(report.digest) || known.count >= Self.conflictLimit {
-            actions.append(.acknowledge(report, .conflict))
+            acknowledge(report, .conflict, &actions)
             releaseLease(of: report, &actions)
         } else {
             actions.append(.persist(report, .conflict))
@@ -107,7 +112,7 @@ extension Coordinator {
         wantPreview(of: report)
         if isOpen { boardAccepted(id, &actions) }
         record(id, &actions)
-        if report.worker != .coordinator { actions.append(.acknowledge(report, .accepted)) }
+        if report.worker != .coordinator { acknowledge(report, .accepted, &actions) }
     }
 
     mutating func conflictKept(_ report: SegmentReport, _ actions: inout [Action]) {
@@ -117,7 +122,7 @@ extension Coordinator {
             if trial.conflicts[report.fromStep, default: []].insert(report.digest).inserted { trial.alarms += 1 }
         }
         actions.append(.determinismAlarm(report.trial, kept: kept, offered: report))
-        actions.append(.acknowledge(report, .conflict))
+        acknowledge(report, .conflict, &actions)
         releaseLease(of: report, &actions)
     }
 

@@ -10,6 +10,7 @@ extension Coordinator {
             updateWorker(id) { worker in
                 worker.about = about
                 worker.hasReported = false
+                worker.answered = nil
             }
         }
         heard(id, at: now, &actions)
@@ -102,11 +103,13 @@ extension Coordinator {
             } else if adopt(progress, by: id, at: now, &actions) {
                 continue
             } else {
-                // A slice was called off a moment ago, most likely: no reason to keep its worker waiting.
+                // A slice was called off a moment ago, most likely, and a result answered: no reason to keep the worker waiting.
+                if progress.lease == workers[id]?.answered { continue }
                 if !progress.lease.work.isSlice { foreign.insert(progress.lease) }
                 actions.append(.cancelLease(id, progress.lease, reason: refusal(of: progress.lease)))
             }
         }
+        if !foreign.isEmpty { leaveBoard(id, reason: "its worker holds other work", &actions) }
         updateWorker(id) { $0.foreign = foreign }
     }
 

@@ -117,7 +117,7 @@ package enum Event: Hashable, Sendable {
 package struct Grant: Hashable, Sendable {
     package let worker: WorkerID
     package let lease: LeaseID
-    /// For `train`: completed steps before and after the segment. For other work both are the step of its vectors.
+    /// For `train` the completed steps before the segment; for other work the step of its vectors.
     package let fromStep: Int
     package let toStep: Int
 

@@ -31,6 +31,8 @@ struct Worker: Sendable {
     var leases: Set<LeaseID> = []
     /// Leases it last said to hold that are not in force; it is busy until it lets go of them.
     var foreign: Set<LeaseID> = []
+    /// The lease whose result was answered last: the worker lets go of it when it hears that.
+    var answered: LeaseID?
     /// The trial whose slices it computes, also between two steps.
     var board: TrialID?
     /// The board that it worked on last: it has all that it needs in memory.
