@@ -133,7 +133,7 @@ private struct ClientHandler: LoopHandler {
             let reason = isJoined ? "it does not answer" : lastReason
             end(FleetError(.unreachable, "no coordinator at \(client.endpoint): \(reason); start one with pseudoword coordinator"))
         case .stopping: end(FleetError(.unreachable, "the conversation with \(client.endpoint) was broken off"))
-        case .tick, .disconnected, .malformed: break
+        case .tick, .disconnected, .malformed, .refused, .handshakesFailed, .crowded: break
         }
     }
 
