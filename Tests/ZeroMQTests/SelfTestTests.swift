@@ -62,6 +62,6 @@ import Testing
         vacant.loop.stop()
         let start = ContinuousClock.now
         #expect(try await test(vacant.endpoint, timeout: .milliseconds(400)) == .unreachable("nothing answers at \(vacant.endpoint)"))
-        #expect(ContinuousClock.now - start < .seconds(3))
+        #expect(ContinuousClock.now - start < .seconds(8))
     }
 }

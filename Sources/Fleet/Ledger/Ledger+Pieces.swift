@@ -29,12 +29,12 @@ extension Ledger {
     }
 
     /// The encoded parts of a study, in order.
-    package func encodedParts(of study: StudyID) throws(FleetError) -> [PieceRow] {
+    func encodedParts(of study: StudyID) throws(FleetError) -> [PieceRow] {
         try read { try pieceRows(of: study, kind: "encode", $0) }
     }
 
     /// The previews of a study's trials.
-    package func previews(of study: StudyID) throws(FleetError) -> [PieceRow] {
+    func previews(of study: StudyID) throws(FleetError) -> [PieceRow] {
         try read { try pieceRows(of: study, kind: "preview", $0) }
     }
 

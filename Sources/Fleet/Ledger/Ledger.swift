@@ -65,7 +65,7 @@ package final class Ledger: Sendable {
     }
 
     /// Whether something waits for `commit`.
-    var hasStaged: Bool { (try? database.writeWithoutTransaction { $0.isInsideTransaction }) ?? false }
+    var hasStaged: Bool { database.writeWithoutTransaction { $0.isInsideTransaction } }
 
     /// Puts all staged changes on disk.
     func commit() throws(FleetError) {
