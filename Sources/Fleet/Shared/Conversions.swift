@@ -89,7 +89,7 @@ extension WireSegmentResult {
 }
 
 extension WireHistoryRow {
-    fileprivate init(_ row: HistoryRow) {
+    init(_ row: HistoryRow) {
         self.init()
         step = UInt32(row.step)
         loss = row.loss
@@ -101,7 +101,7 @@ extension WireHistoryRow {
 }
 
 extension WireEvaluationRow {
-    fileprivate init(_ row: EvaluationRow) {
+    init(_ row: EvaluationRow) {
         self.init()
         step = UInt32(row.step)
         loss = row.loss
