@@ -45,6 +45,7 @@ let package = Package(
         .target(name: "ZeroMQ", dependencies: ["CZeroMQ"]),
         .target(name: "WireMessages", dependencies: [protobuf]),
         .target(name: "Coordination"),
+        .target(name: "Blobs", dependencies: ["WireMessages", "ZeroMQ", crypto, protobuf]),
 
         // Where the two meet.
         .target(
@@ -64,6 +65,9 @@ let package = Package(
         .target(name: "TestSupport", dependencies: ["Tensors"]),
         .executableTarget(name: "operation-bench", dependencies: ["TestSupport", "Tensors", argumentParser]),
 
+        // What the fleet's parts carry, measured with real sockets and disks.
+        .executableTarget(name: "fleet-bench", dependencies: ["Blobs", "ZeroMQ", argumentParser]),
+
         .testTarget(name: "TensorsTests", dependencies: ["Tensors", "TestSupport", "operation-bench"]),
         .testTarget(name: "ModelFilesTests", dependencies: ["ModelFiles"]),
         .testTarget(name: "StableDiffusionTests", dependencies: ["StableDiffusion", "ModelFiles", "Tensors"]),
@@ -74,6 +78,7 @@ let package = Package(
         .testTarget(name: "ZeroMQTests", dependencies: ["ZeroMQ"]),
         .testTarget(name: "WireMessagesTests", dependencies: ["WireMessages", protobuf]),
         .testTarget(name: "CoordinationTests", dependencies: ["Coordination"]),
+        .testTarget(name: "BlobsTests", dependencies: ["Blobs", "WireMessages", "ZeroMQ", protobuf]),
         .testTarget(
             name: "TextualInversionTests",
             dependencies: ["TextualInversion", "ModelFiles", "Pictures", "StableDiffusion", "Studies", "Tensors"]),

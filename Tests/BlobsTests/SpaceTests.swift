@@ -111,7 +111,7 @@ final class SmallDisk {
     }
 
     deinit {
-        umount2(url.path, Int32(MNT_DETACH.rawValue))
+        umount2(url.path, Int32(MNT_DETACH))
         rmdir(url.path)
     }
 }

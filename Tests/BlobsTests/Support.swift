@@ -36,15 +36,14 @@ final class ScratchFolder: Sendable {
 /// The same bytes for the same number, and others for every other one.
 func bytes(_ count: Int, seed: UInt64 = 1) -> Data {
     var state = seed &* 0x9E37_79B9_7F4A_7C15
-    var data = Data(count: count)
-    data.withUnsafeMutableBytes { buffer in
-        for index in stride(from: 0, to: count, by: 8) {
-            state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
-            let mixed = state ^ (state >> 29)
-            for byte in 0..<min(8, count - index) { buffer[index + byte] = UInt8(truncatingIfNeeded: mixed >> UInt64(8 * byte)) }
-        }
+    var bytes = [UInt8]()
+    bytes.reserveCapacity(count + 8)
+    while bytes.count < count {
+        state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+        let mixed = state ^ (state >> 29)
+        for byte in 0..<8 { bytes.append(UInt8(truncatingIfNeeded: mixed >> UInt64(8 * byte))) }
     }
-    return data
+    return Data(bytes.prefix(count))
 }
 
 /// The code of what `body` throws.

@@ -106,6 +106,7 @@ final class BlobConnection {
     private let inbox = BlobInbox()
     private let started = ContinuousClock.now
     private var heard = ContinuousClock.now
+    private var answered = ContinuousClock.now
     private var reported = ContinuousClock.now
     private var reason = "nothing was heard of it"
     private(set) var welcome: BlobWelcome?
@@ -154,25 +155,27 @@ final class BlobConnection {
                 // Being told once more that nobody answers is no sign of life.
                 if welcome == nil { continue }
                 welcome = nil
-                lostAt = .now
                 news.append(.lost)
-            case .reply(let id, let reply): news.append(.reply(id, reply))
+            case .reply(let id, let reply):
+                answered = .now
+                news.append(.reply(id, reply))
             case .failed(let error): throw error
             }
         }
         let now = ContinuousClock.now
         if welcome != nil, isWaiting, now - heard > client.options.silence {
             heard = now
+            reason = "it does not answer"
             client.loop.post { handler, context in handler.reconnect("the blob server fell silent", &context) }
         }
-        if welcome == nil, let patience = client.options.patience, now - lostAt > patience {
+        // A server that welcomes us again and again and never answers is none.
+        if welcome != nil, !isWaiting { answered = now }
+        if let patience = client.options.patience, now - answered > patience {
             throw BlobError(.unreachable, "the blob server cannot be reached: \(reason)")
         }
         if now - reported > Self.progressInterval { reportProgress() }
         return news
     }
-
-    private var lostAt = ContinuousClock.now
 
     func reportProgress() {
         reported = .now

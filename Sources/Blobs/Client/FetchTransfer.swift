@@ -152,16 +152,17 @@ final class FetchTransfer {
     // MARK: Answers
 
     private func take(_ reply: BlobReply, _ id: UInt64) throws(BlobError) {
+        guard open[id] != nil || sizeless[id] != nil else { return }
         switch reply {
         case .wait: return
         case .stat(let digest, let size):
-            guard var wish = sizeless.removeValue(forKey: id), wish.digest == digest else { return }
+            guard var wish = sizeless.removeValue(forKey: id), wish.digest == digest else { throw otherAnswer }
             guard let size else { throw BlobError(.notFound, "the server has no blob \(digest.short)") }
             wish.bytes = size
             connection.progress.totalBytes += size
             waiting.append(wish)
         case .chunk(let digest, let offset, let size, let data):
-            guard let piece = open.removeValue(forKey: id) else { return }
+            guard let piece = open.removeValue(forKey: id) else { throw otherAnswer }
             openBytes -= piece.length
             guard digest == piece.digest, offset == piece.offset else {
                 throw BlobError(.protocolMismatch, "the blob server answered with another piece than the one that was asked for")
@@ -174,8 +175,12 @@ final class FetchTransfer {
             openBytes -= piece.length
             forgetRequests()
         case .error(let fault, let message): throw fault.error(message)
-        default: throw BlobError(.protocolMismatch, "the blob server answered another question than the one that was asked")
+        default: throw otherAnswer
         }
+    }
+
+    private var otherAnswer: BlobError {
+        BlobError(.protocolMismatch, "the blob server answered another question than the one that was asked")
     }
 
     private func take(_ data: Data, _ piece: Piece, size: Int64) throws(BlobError) {

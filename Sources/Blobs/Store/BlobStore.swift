@@ -158,10 +158,11 @@ package final class BlobStore: Sendable {
         state.withLock { _ = $0.verified.insert(digest) }
     }
 
-    private func setTimeOfUse(_ file: OpenFile) {
-        // UTIME_NOW and UTIME_OMIT, which Swift does not see.
-        let times = [timespec(tv_sec: 0, tv_nsec: (1 << 30) - 1), timespec(tv_sec: 0, tv_nsec: (1 << 30) - 2)]
-        _ = futimens(file.descriptor, times)
+    func setTimeOfUse(_ file: OpenFile) {
+        // The system's own stamp would be some milliseconds coarse. UTIME_OMIT, which Swift does not see, leaves the other time alone.
+        var now = timespec()
+        clock_gettime(CLOCK_REALTIME, &now)
+        _ = futimens(file.descriptor, [now, timespec(tv_sec: 0, tv_nsec: (1 << 30) - 2)])
     }
 
     // MARK: Paths and books

@@ -130,6 +130,7 @@ extension BlobStore {
         let folder = storedFolder(digest)
         if options.isDurable { try file.sync() }
         fchmod(file.descriptor, 0o444)
+        setTimeOfUse(file)
         if mkdir(folder, 0o700) == 0 {
             if options.isDurable { try Disk.syncFolder("\(path)/sha256") }
         } else if errno != EEXIST {
