@@ -39,7 +39,9 @@ import WireMessages
     }
 
     @Test func theWrongSideRefuses() {
-        for request in Self.requests { #expect(throws: BlobMessageError.self) { try BlobCodec.decodeReply(BlobCodec.encode(request, id: 1)) } }
+        for request in Self.requests {
+            #expect(throws: BlobMessageError.self) { try BlobCodec.decodeReply(BlobCodec.encode(request, id: 1)) }
+        }
         for reply in Self.replies { #expect(throws: BlobMessageError.self) { try BlobCodec.decodeRequest(BlobCodec.encode(reply, id: 1)) } }
     }
 
@@ -81,11 +83,27 @@ import WireMessages
         #expect(try fetch(.max, 1) == 5)
         #expect(try fetch(1 << 63, 1) == 5)
         #expect(try fetch(0, 1, digest: Data(count: 31)) == 5)
-        #expect(try refused { $0.put.digest = Self.digest.bytes; $0.put.size = .max } == 5)
+        #expect(
+            try refused {
+                $0.put.digest = Self.digest.bytes
+                $0.put.size = .max
+            } == 5)
         #expect(try refused { $0.hello.protocolMajor = 0 } == 5)
-        #expect(try refused { $0.hello.protocolMajor = 3; $0.hello.program = "\n" } == nil)
-        #expect(try refused { $0.hello.protocolMajor = 2; $0.hello.program = "\n" } == 5)
-        #expect(try refused { $0.stat.digest = Self.digest.bytes; $0.requestID = 0 } == 0)
+        #expect(
+            try refused {
+                $0.hello.protocolMajor = 3
+                $0.hello.program = "\n"
+            } == nil)
+        #expect(
+            try refused {
+                $0.hello.protocolMajor = 2
+                $0.hello.program = "\n"
+            } == 5)
+        #expect(
+            try refused {
+                $0.stat.digest = Self.digest.bytes
+                $0.requestID = 0
+            } == 0)
         #expect(try refused { _ in } == 5)
     }
 
@@ -97,10 +115,30 @@ import WireMessages
             return (try? BlobCodec.decodeReply(frames)) == nil
         }
         #expect(try refused { $0.welcome = WireBlobWelcome() })
-        #expect(try refused({ $0.chunk.digest = Self.digest.bytes; $0.chunk.size = 2 }, payload: Data([1, 2, 3])))
-        #expect(try refused({ $0.chunk.digest = Self.digest.bytes; $0.chunk.size = 2; $0.chunk.offset = 3 }, payload: Data()))
-        #expect(try refused({ $0.chunk.digest = Self.digest.bytes; $0.chunk.size = .max }, payload: Data()))
+        #expect(
+            try refused(
+                {
+                    $0.chunk.digest = Self.digest.bytes
+                    $0.chunk.size = 2
+                }, payload: Data([1, 2, 3])))
+        #expect(
+            try refused(
+                {
+                    $0.chunk.digest = Self.digest.bytes
+                    $0.chunk.size = 2
+                    $0.chunk.offset = 3
+                }, payload: Data()))
+        #expect(
+            try refused(
+                {
+                    $0.chunk.digest = Self.digest.bytes
+                    $0.chunk.size = .max
+                }, payload: Data()))
         #expect(try refused { $0.error.message = "\u{1B}[2J" })
-        #expect(try !refused { $0.error.message = "new"; $0.error.code = .UNRECOGNIZED(77) })
+        #expect(
+            try !refused {
+                $0.error.message = "new"
+                $0.error.code = .UNRECOGNIZED(77)
+            })
     }
 }

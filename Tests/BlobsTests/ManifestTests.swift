@@ -14,7 +14,8 @@ import Testing
 
     @Test func theTextIsCanonical() throws {
         let manifest = try Manifest(files: [file("b/ü \"x\" \\", role: "model"), file("a")])
-        let text = #"{"files":[{"bytes":3,"path":"a","sha256":"\#(digest)"},"#
+        let text =
+            #"{"files":[{"bytes":3,"path":"a","sha256":"\#(digest)"},"#
             + #"{"bytes":3,"path":"b/ü \"x\" \\","role":"model","sha256":"\#(digest)"}],"format":"pseudoword-manifest","version":1}"#
         #expect(manifest.text == text)
         #expect(try Manifest(parsing: text) == manifest)

@@ -91,7 +91,8 @@ import Testing
             let client = try server.client()
             defer { client.stop() }
             for size in [nil, 10] as [Int64?] {
-                #expect(errorCode { try client.fetch([BlobWish(digest: BlobDigest(of: bytes(10)), bytes: size)], into: store) } == .notFound)
+                #expect(
+                    errorCode { try client.fetch([BlobWish(digest: BlobDigest(of: bytes(10)), bytes: size)], into: store) } == .notFound)
             }
         }
     }

@@ -112,7 +112,7 @@ final class FetchTransfer {
                 order.append(wish.digest)
                 connection.progress.bytes += writer.written
                 try finishIfComplete(wish.digest)
-            } catch where error.code == .busy {
+            } catch  where error.code == .busy {
                 if busy.isEmpty { busyUntil = .now + Self.busyPause }
                 busy.append(wish)
             }
@@ -206,7 +206,7 @@ final class FetchTransfer {
             active[digest] = nil
             order.removeAll { $0 == digest }
             isDone(BlobWish(digest: digest, bytes: blob.size), resumed: 0)
-        } catch where error.code == .wrongBytes {
+        } catch  where error.code == .wrongBytes {
             // What an earlier run had left may be what is wrong; once, all of it is fetched anew.
             guard blob.writer.resumedBytes > 0, !blob.wasRestarted else {
                 throw BlobError(.wrongBytes, "the server sent other bytes than those of blob \(digest.short); they were thrown away")

@@ -78,7 +78,9 @@ final class PutTransfer {
                 for news in try connection.news(isWaiting: !active.isEmpty) {
                     switch news {
                     case .ready(let welcome):
-                        guard welcome.rights.contains(.write) else { throw BlobError(.refused, "the blob server does not let this key write") }
+                        guard welcome.rights.contains(.write) else {
+                            throw BlobError(.refused, "the blob server does not let this key write")
+                        }
                         maximumActive = min(8, welcome.puts)
                     case .lost: forgetRequests()
                     case .reply(let id, let reply): try take(reply, id)
@@ -96,7 +98,8 @@ final class PutTransfer {
         guard let welcome = connection.welcome else { return }
         while active.count < maximumActive, let offer = waiting.popLast() {
             guard offer.bytes <= welcome.blobBytes else {
-                throw BlobError(.tooBig, "blob \(offer.digest.short) has \(offer.bytes) bytes; the server takes at most \(welcome.blobBytes)")
+                throw BlobError(
+                    .tooBig, "blob \(offer.digest.short) has \(offer.bytes) bytes; the server takes at most \(welcome.blobBytes)")
             }
             let read = try offer.reader()
             active[connection.ask(.put(offer.digest, size: offer.bytes))] = Active(offer: offer, read: read)

@@ -35,7 +35,9 @@ package struct Manifest: Sendable, Hashable {
     ///
     /// - Throws: `.invalid` for a path that is not safe, that appears twice, or that is both a file and a folder.
     package init(files: [File]) throws(BlobError) {
-        guard files.count <= Self.maximumFiles else { throw Self.refusal("lists \(files.count) files; at most \(Self.maximumFiles) are allowed") }
+        guard files.count <= Self.maximumFiles else {
+            throw Self.refusal("lists \(files.count) files; at most \(Self.maximumFiles) are allowed")
+        }
         var total: Int64 = 0
         var names: Set<String> = []
         for file in files {

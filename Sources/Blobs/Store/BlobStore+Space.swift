@@ -12,7 +12,9 @@ extension BlobStore {
             if let limit = options.limitBytes {
                 guard size <= limit else {
                     throw BlobError(
-                        .noSpace, "a blob of \(formatted(bytes: size)) does not fit into \(path), which may hold \(formatted(bytes: limit)); raise the limit")
+                        .noSpace,
+                        "a blob of \(formatted(bytes: size)) does not fit into \(path), which may hold \(formatted(bytes: limit)); raise the limit"
+                    )
                 }
                 if state.usedBytes + state.reservedBytes + size > limit {
                     rescan(&state)
@@ -33,7 +35,8 @@ extension BlobStore {
                 guard removeParts(where: { _ in true }) + evict(remaining - free, &state) >= remaining - free else {
                     throw BlobError(
                         .noSpace,
-                        "the disk of \(path) has \(formatted(bytes: free)) left; \(formatted(bytes: remaining)) are needed; free some space")
+                        "the disk of \(path) has \(formatted(bytes: free)) left; \(formatted(bytes: remaining)) are needed; free some space"
+                    )
                 }
             }
             state.reservedBytes += size

@@ -115,7 +115,7 @@ package final class BlobStore: Sendable {
             setTimeOfUse(file)
             state.withLock { adopt(digest, size: identity.size, lastUse: .nowInNanoseconds, &$0) }
             return OpenBlob(digest: digest, size: identity.size, file: file, identity: nil)
-        } catch where error.code == .notFound {
+        } catch  where error.code == .notFound {
             state.withLock { forget(digest, &$0) }
             return try openInPlace(digest)
         }

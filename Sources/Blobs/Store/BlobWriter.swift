@@ -45,7 +45,7 @@ package final class BlobWriter: Sendable {
             }
             do throws(BlobError) {
                 try file.write(data, at: state.written)
-            } catch where error.code == .noSpace {
+            } catch  where error.code == .noSpace {
                 do throws(BlobError) {
                     guard store.makeRoomOnDisk(size - state.written) else { throw error }
                     try file.write(data, at: state.written)

@@ -108,7 +108,9 @@ extension BlobStore {
     package func openLocal(
         _ file: URL, digest: BlobDigest, bytes: Int64, isCancelled: () -> Bool = { false }
     ) throws(BlobError) -> URL? {
-        guard file.path.hasPrefix("/"), let input = try? OpenFile.reading(file.path), (try? input.identity().size) == bytes else { return nil }
+        guard file.path.hasPrefix("/"), let input = try? OpenFile.reading(file.path), (try? input.identity().size) == bytes else {
+            return nil
+        }
         do throws(BlobError) {
             return try registerInPlace(file, isCancelled: isCancelled).digest == digest ? file : nil
         } catch {

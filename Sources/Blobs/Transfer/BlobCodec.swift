@@ -182,7 +182,8 @@ private struct BlobChecks {
 
     func payload(_ frames: [Data]) throws(BlobMessageError) -> Data {
         guard frames.count == 3 else { throw failure("a piece comes without its bytes") }
-        try require(frames[2].count <= BlobLimits.chunkBytes, "a piece has \(frames[2].count) bytes; at most \(BlobLimits.chunkBytes) are allowed")
+        try require(
+            frames[2].count <= BlobLimits.chunkBytes, "a piece has \(frames[2].count) bytes; at most \(BlobLimits.chunkBytes) are allowed")
         return frames[2]
     }
 
