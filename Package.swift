@@ -43,6 +43,7 @@ let package = Package(
         .target(name: "HDF5", dependencies: ["CHDF5"]),
         .target(name: "Checkpoints", dependencies: ["HDF5"]),
         .target(name: "ZeroMQ", dependencies: ["CZeroMQ"]),
+        .target(name: "Access", dependencies: ["ZeroMQ"]),
         .target(name: "WireMessages", dependencies: [protobuf]),
         .target(name: "Coordination"),
         .target(name: "Blobs", dependencies: ["WireMessages", "ZeroMQ", crypto, protobuf]),
@@ -57,8 +58,8 @@ let package = Package(
         .executableTarget(
             name: "pseudoword",
             dependencies: [
-                "Checkpoints", "Coordination", "Fleet", "ModelFiles", "Pictures", "StableDiffusion", "StarterModel", "Studies", "Tensors",
-                "TextualInversion", "ZeroMQ", argumentParser, logging,
+                "Access", "Checkpoints", "Coordination", "Fleet", "ModelFiles", "Pictures", "StableDiffusion", "StarterModel", "Studies",
+                "Tensors", "TextualInversion", "ZeroMQ", argumentParser, logging,
             ]),
 
         // One table of operations for tests and benchmark.
@@ -76,6 +77,7 @@ let package = Package(
         .testTarget(name: "HDF5Tests", dependencies: ["HDF5"]),
         .testTarget(name: "CheckpointsTests", dependencies: ["Checkpoints", "HDF5"]),
         .testTarget(name: "ZeroMQTests", dependencies: ["ZeroMQ"]),
+        .testTarget(name: "AccessTests", dependencies: ["Access", "ZeroMQ"]),
         .testTarget(name: "WireMessagesTests", dependencies: ["WireMessages", protobuf]),
         .testTarget(name: "CoordinationTests", dependencies: ["Coordination"]),
         .testTarget(name: "BlobsTests", dependencies: ["Blobs", "WireMessages", "ZeroMQ", protobuf]),

@@ -64,6 +64,12 @@ struct CoordinatorHandler: LoopHandler {
             logger.debug("dropped a message", metadata: ["peer": "\(peer.map(\.description) ?? "?")", "reason": "\(reason)"])
         case .tick: tick(&context)
         case .stopping: sayGoodbye(&context)
+        case .refused(_, let key, let address):
+            logger.notice("turned away an unknown key", metadata: ["key": "\(key.short)", "address": "\(address)"])
+        case .handshakesFailed(_, let count):
+            logger.debug("connections without a handshake", metadata: ["count": "\(count)"])
+        case .crowded(_, let isCrowded):
+            logger.warning(isCrowded ? "too many connections; new ones have to wait" : "new connections are taken again")
         case .message, .connected, .disconnected, .retrying: break
         }
         if isChanged { publish(&context) }

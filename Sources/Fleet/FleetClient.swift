@@ -127,13 +127,13 @@ private struct ClientHandler: LoopHandler {
         case .connected:
             isJoined = false
             send(.hello(hello), &context)
-        case .retrying(_, let reason): lastReason = reason
+        case .retrying(_, _, let reason): lastReason = reason
         case .message(_, _, let frames): receive(frames, &context)
         case .tick where context.now > deadline:
             let reason = isJoined ? "it does not answer" : lastReason
             end(FleetError(.unreachable, "no coordinator at \(client.endpoint): \(reason); start one with pseudoword coordinator"))
         case .stopping: end(FleetError(.unreachable, "the conversation with \(client.endpoint) was broken off"))
-        case .tick, .disconnected, .malformed: break
+        case .tick, .disconnected, .malformed, .refused, .handshakesFailed, .crowded: break
         }
     }
 

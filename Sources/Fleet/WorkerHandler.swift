@@ -85,11 +85,12 @@ struct WorkerHandler: LoopHandler {
         case .disconnected:
             if case .joined = phase { logger.notice("lost the coordinator; going on, and looking for it") }
             phase = .apart(until: nil)
-        case .retrying(_, let reason):
+        case .retrying(_, _, let reason):
             if !complained { logger.notice("no coordinator at \(options.coordinator) yet: \(reason)") }
             complained = true
         case .message(_, _, let frames): receive(frames, &context)
         case .malformed(_, _, let reason): logger.warning("dropped a message of the coordinator: \(reason)")
+        case .refused, .handshakesFailed, .crowded: break
         case .tick: tick(&context)
         case .stopping:
             work?.job.cancel()

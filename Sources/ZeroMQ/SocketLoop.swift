@@ -18,6 +18,7 @@ package final class SocketLoop<Handler: LoopHandler>: Sendable {
     package typealias Work = @Sendable (inout Handler, inout LoopContext) -> Void
 
     private let name: String
+    private let ioThreads: Int
     private let tickInterval: Duration
     private let makeHandler: @Sendable (inout LoopContext) throws -> Handler
     private let mailbox = Mailbox<Work>()
@@ -26,11 +27,16 @@ package final class SocketLoop<Handler: LoopHandler>: Sendable {
 
     /// - Parameters:
     ///   - name: the thread's name, 15 bytes at most.
+    ///   - ioThreads: how many threads of libzmq move bytes and encrypt them; one carries some hundred megabytes a second under keys.
     ///   - tickInterval: how often the handler gets `.tick`.
     ///   - makeHandler: runs on the loop's thread; opens the first sockets. What it throws, `start` throws.
-    package init(name: String, tickInterval: Duration, makeHandler: @escaping @Sendable (inout LoopContext) throws -> Handler) {
+    package init(
+        name: String, ioThreads: Int = 1, tickInterval: Duration, makeHandler: @escaping @Sendable (inout LoopContext) throws -> Handler
+    ) {
         precondition(tickInterval > .zero, "the tick interval is positive")
+        precondition((1...64).contains(ioThreads), "1 to 64 threads move bytes")
         self.name = name
+        self.ioThreads = ioThreads
         self.tickInterval = tickInterval
         self.makeHandler = makeHandler
     }
@@ -108,7 +114,7 @@ package final class SocketLoop<Handler: LoopHandler>: Sendable {
         SignalMask.leaveSignalsToOtherThreads()
         let core: LoopCore
         do throws(SocketError) {
-            core = try LoopCore()
+            core = try LoopCore(ioThreads: ioThreads)
         } catch {
             _ = mailbox.shut()
             box.failure.withLock { $0 = error }

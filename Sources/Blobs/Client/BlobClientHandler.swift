@@ -36,7 +36,7 @@ struct BlobClientHandler: LoopHandler {
         switch event {
         case .connected: sayHello(&context)
         case .disconnected: lose("the connection to the blob server was lost")
-        case .retrying(_, let reason): lose(reason)
+        case .retrying(_, _, let reason): lose(reason)
         case .message(_, _, let frames): take(frames, &context)
         case .malformed(_, _, let reason): violate(reason, &context)
         case .tick: tick(&context)

@@ -38,6 +38,13 @@ package final class BlobServer: Sendable {
         disk.stop()
     }
 
+    /// Breaks the connections of peers that are not wanted any more.
+    ///
+    /// They may come back, and are asked about then.
+    package func disconnect(where isUnwanted: @escaping @Sendable (PeerID) -> Bool) {
+        loop.post { handler, context in handler.disconnect(where: isUnwanted, &context) }
+    }
+
     /// What it was doing a moment ago.
     package func status() -> BlobServerStatus { shared.status.withLock { $0 } }
 }

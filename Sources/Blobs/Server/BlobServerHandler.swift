@@ -38,6 +38,7 @@ struct BlobServerHandler: LoopHandler {
         self.options = options
         self.disk = disk
         self.shared = shared
+        if let authenticate = options.authenticate { try context.authenticate(authenticate) }
         let (socket, endpoint) = try context.bind(options.endpoint, options: options.socket)
         self.socket = socket
         let limits = options.limits
@@ -52,6 +53,8 @@ struct BlobServerHandler: LoopHandler {
         switch event {
         case .message(_, let peer?, let frames): take(frames, from: peer, &context)
         case .malformed(_, let peer?, let reason): strike(peer, reason)
+        case .refused(_, let key, let address): note("key \(key.short) from \(address) was refused")
+        case .handshakesFailed(_, let count): note("\(count) connections came to nothing")
         case .tick: tick(&context)
         case .stopping: for put in puts.puts.values { put.writer?.abandon() }
         default: break
@@ -176,6 +179,11 @@ struct BlobServerHandler: LoopHandler {
         sessions[peer] = nil
         fetches.remove(peer)
         for writer in puts.leave(peer, now: context.now) { disk.abandon(writer) }
+    }
+
+    mutating func disconnect(where isUnwanted: (PeerID) -> Bool, _ context: inout LoopContext) {
+        for peer in sessions.keys.filter(isUnwanted) { drop(peer, &context) }
+        context.disconnect(on: socket, where: isUnwanted)
     }
 
     // MARK: Time

@@ -16,6 +16,8 @@ package struct BlobServerOptions: Sendable {
     ///
     /// Asked for every message, so that a right that was taken away is gone at once.
     package var authorize: @Sendable (PeerID) -> BlobRights?
+    /// Says which keys may connect at all; needed with `SocketSecurity.server`.
+    package var authenticate: (@Sendable (CurvePublicKey, _ address: String) -> Bool)?
     /// Told about peers that break rules, one line each.
     package var onProblem: @Sendable (String) -> Void = { _ in }
 
