@@ -66,6 +66,9 @@ let package = Package(
         .target(name: "TestSupport", dependencies: ["Tensors"]),
         .executableTarget(name: "operation-bench", dependencies: ["TestSupport", "Tensors", argumentParser]),
 
+        // What the fleet's parts carry, measured with real sockets and disks.
+        .executableTarget(name: "fleet-bench", dependencies: ["Blobs", "ZeroMQ", argumentParser]),
+
         .testTarget(name: "TensorsTests", dependencies: ["Tensors", "TestSupport", "operation-bench"]),
         .testTarget(name: "ModelFilesTests", dependencies: ["ModelFiles"]),
         .testTarget(name: "StableDiffusionTests", dependencies: ["StableDiffusion", "ModelFiles", "Tensors"]),
@@ -77,6 +80,7 @@ let package = Package(
         .testTarget(name: "AccessTests", dependencies: ["Access", "ZeroMQ"]),
         .testTarget(name: "WireMessagesTests", dependencies: ["WireMessages", protobuf]),
         .testTarget(name: "CoordinationTests", dependencies: ["Coordination"]),
+        .testTarget(name: "BlobsTests", dependencies: ["Blobs", "WireMessages", "ZeroMQ", protobuf]),
         .testTarget(
             name: "TextualInversionTests",
             dependencies: ["TextualInversion", "ModelFiles", "Pictures", "StableDiffusion", "Studies", "Tensors"]),

@@ -56,7 +56,7 @@ struct ClientHandler: LoopHandler {
             let reason = welcome != nil ? "it does not answer" : lastReason
             end(FleetError(.unreachable, "no coordinator at \(client.endpoint): \(reason); start one with pseudoword coordinator"))
         case .stopping: end(FleetError(.unreachable, "the conversation with \(client.endpoint) was broken off"))
-        case .tick, .disconnected, .malformed, .refused, .handshakesFailed: break
+        case .tick, .disconnected, .malformed, .refused, .handshakesFailed, .crowded: break
         }
     }
 

@@ -16,26 +16,31 @@ extension FleetClient {
     package static func join(
         _ token: JoinToken, name: String, store: CredentialStore, program: String, connectTimeout: Duration = .seconds(10)
     ) throws -> Credentials {
-        guard let endpoint = token.endpoints.first else { throw FleetError(.invalid, "the token names no coordinator") }
         let known = try store.find(server: token.serverKey)
         var credentials = try store.credentials(for: token)
         var join = WireJoin()
         join.publicKey = credentials.keys.publicKey.bytes
         join.name = WireText.clipped(name, limit: WireLimits.nameBytes)
         join.host = WireText.clipped(ProcessInfo.processInfo.hostName, limit: WireLimits.nameBytes)
-        let client = FleetClient(
-            endpoint, security: .client(server: token.serverKey, keys: token.keys), program: program, connectTimeout: connectTimeout)
-        let answer: WireEnvelope.OneOf_Payload
-        do {
-            answer = try client.ask(.join(join))
-        } catch let error where error.code == .refused && known != nil {
-            // The token was used, and most likely here: the key that is kept will show whether it was.
-            return credentials
+        var failure = FleetError(.invalid, "the token names no coordinator")
+        for endpoint in token.endpoints {
+            let client = FleetClient(
+                endpoint, security: .client(server: token.serverKey, keys: token.keys), program: program, connectTimeout: connectTimeout)
+            do {
+                guard case .joined(let joined) = try client.ask(.join(join)) else { throw client.unexpected }
+                credentials.roles = Set(joined.roles.compactMap(Role.init))
+                // The address that worked comes first from now on.
+                credentials.endpoints = [endpoint] + credentials.endpoints.filter { $0 != endpoint }
+                try store.save(credentials)
+                return credentials
+            } catch let error as FleetError {
+                failure = error
+                // The token was used, and most likely here: the key that is kept will show whether it was.
+                if error.code == .refused, known != nil { return credentials }
+                if error.code != .unreachable { break }
+            }
         }
-        guard case .joined(let joined) = answer else { throw client.unexpected }
-        credentials.roles = Set(joined.roles.compactMap(Role.init))
-        try store.save(credentials)
-        return credentials
+        throw failure
     }
 
     /// Sees or changes who may do what; takes an admin's key.

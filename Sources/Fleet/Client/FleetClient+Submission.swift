@@ -58,23 +58,23 @@ extension FleetClient {
     /// The manifest, and where each blob lies on this machine.
     private func inventory(
         _ package: StudyPackage, cache: URL, isCancelled: () -> Bool
-    ) throws -> (Manifest, [BlobDigest: BlobSource]) {
+    ) throws -> (Manifest, [BlobDigest: URL]) {
         let store = try BlobStore(folder: cache)
-        var sources: [BlobDigest: BlobSource] = [:]
+        var sources: [BlobDigest: URL] = [:]
         let files = try package.sources.map { source in
             let url = URL(fileURLWithPath: source.file)
             let (digest, bytes) = try store.registerInPlace(url, isCancelled: isCancelled)
-            sources[digest] = BlobSource(digest: digest, file: url)
+            sources[digest] = url
             return Manifest.File(path: source.path, digest: digest, bytes: bytes, role: source.role)
         }
         return (try Manifest(files: files), sources)
     }
 
     private func upload(
-        _ missing: [Data], from sources: [BlobDigest: BlobSource], tell: @escaping @Sendable (String) -> Void,
+        _ missing: [Data], from sources: [BlobDigest: URL], tell: @escaping @Sendable (String) -> Void,
         isCancelled: @escaping @Sendable () -> Bool
     ) throws {
-        let wanted = missing.compactMap { BlobDigest(bytes: $0) }.compactMap { sources[$0] }
+        let wanted = try missing.compactMap { BlobDigest(bytes: $0) }.compactMap { sources[$0] }.map { try BlobOffer(file: $0, isCancelled: isCancelled) }
         guard wanted.count == missing.count else {
             throw FleetError(.internal, "the coordinator misses \(missing.count - wanted.count) files that are not the study's")
         }
@@ -85,7 +85,7 @@ extension FleetClient {
         defer { client.stop() }
         tell("sending \(wanted.count) files")
         try client.put(
-            wanted, progress: { progress in tell("sending \(progress.doneBytes >> 20) of \(progress.totalBytes >> 20) MiB") },
+            wanted, progress: { progress in tell("sending \(progress.bytes >> 20) of \(progress.totalBytes >> 20) MiB") },
             isCancelled: isCancelled)
     }
 }

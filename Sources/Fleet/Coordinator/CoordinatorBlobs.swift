@@ -11,17 +11,19 @@ final class CoordinatorBlobs: Sendable {
     let store: BlobStore
     private let server: BlobServer
     private let place = Mutex<Endpoint?>(nil)
+    private let meter = Mutex(Meter())
 
     /// - Parameter endpoint: where it is to listen.
     init(home: Home, endpoint: Endpoint, doors: Doors, program: String) throws {
         store = try BlobStore(folder: home.blobs)
-        var options = BlobServerOptions(endpoint: endpoint, program: program) { peer in
+        var options = BlobServerOptions(endpoint: endpoint) { peer in
             guard let roles = doors.roles(of: peer), !roles.isEmpty else { return nil }
-            return [.read, .write]
+            return .all
         }
+        options.program = program
         if let keys = doors.keys {
             options.socket.security = .server(keys)
-            options.decide = doors.decide
+            options.authenticate = doors.decide
         }
         server = BlobServer(store: store, options: options)
     }
@@ -34,18 +36,31 @@ final class CoordinatorBlobs: Sendable {
     func stop() { server.stop() }
 
     /// Where it listens.
-    var endpoint: Endpoint {
-        place.withLock { $0 } ?? .nowhere
-    }
+    var port: Int { place.withLock { $0 }.map { Int($0.port) } ?? 0 }
+
+    var endpoint: Endpoint? { place.withLock { $0 } }
 
     func has(_ digest: Data) -> Bool { BlobDigest(bytes: digest).map(store.contains) ?? false }
 
     /// Hangs up on peers whose keys lost their rights.
-    func drop(_ keys: Set<CurvePublicKey>) { server.disconnect(keys) }
+    func drop(_ keys: Set<CurvePublicKey>) { server.disconnect { $0.key.map(keys.contains) ?? false } }
 
-    /// Blobs on their way, and how fast they go.
+    /// Blobs on their way, and how fast they went since the last look.
     var transfers: (count: Int, bytesPerSecond: Int) {
         let status = server.status()
-        return (status.transfers, status.bytesPerSecond)
+        return meter.withLock { meter in
+            let moved = status.sentBytes + status.receivedBytes, now = ContinuousClock.now
+            let seconds = (now - meter.at) / .seconds(1)
+            if seconds > 0.5 {
+                meter = Meter(at: now, moved: moved, rate: Int(Double(max(0, moved - meter.moved)) / seconds))
+            }
+            return (status.fetching + status.puts.count, meter.rate)
+        }
+    }
+
+    private struct Meter {
+        var at = ContinuousClock.now
+        var moved: Int64 = 0
+        var rate = 0
     }
 }

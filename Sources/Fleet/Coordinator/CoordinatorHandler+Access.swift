@@ -74,7 +74,7 @@ extension CoordinatorHandler {
             }
             var joined = WireJoined()
             joined.roles = entry.roles.sorted().map(\.wire)
-            joined.blobPort = UInt32(blobs.endpoint.port)
+            joined.blobPort = UInt32(blobs.port)
             turn.say(.joined(joined), to: peer, requestID: requestID)
         } catch let error as AccessError {
             noteAccess("\(join.name) on \(join.host) could not join: \(error.description)")
@@ -125,7 +125,7 @@ extension CoordinatorHandler {
         welcome.heartbeatIntervalMs = UInt32(clamping: max(1, options.settings.heartbeat.wholeMilliseconds))
         welcome.leaseTimeoutMs = UInt32(clamping: options.settings.lease.wholeMilliseconds)
         welcome.session = session.name
-        welcome.blobPort = UInt32(blobs.endpoint.port)
+        welcome.blobPort = UInt32(blobs.port)
         welcome.roles = roles.sorted().map(\.wire)
         welcome.coordinatorRun = runName
         turn.say(.welcome(welcome), to: peer, requestID: requestID)

@@ -196,7 +196,7 @@ extension CoordinatorHandler {
     }
 
     /// Where others can reach this coordinator, as far as it knows.
-    var reachableEndpoints: [Endpoint] { options.advertised.isEmpty ? [endpoint] : options.advertised }
+    var reachableEndpoints: [Endpoint] { options.advertised.isEmpty ? HostAddresses.reachable(endpoint) : options.advertised }
 }
 
 extension LogEntry {

@@ -104,6 +104,8 @@ struct CoordinatorHandler: LoopHandler {
             logger.debug("dropped a message", metadata: ["peer": "\(peer.map(\.description) ?? "?")", "reason": "\(reason)"])
         case .refused(_, let key, let address): refused(key, address)
         case .handshakesFailed(_, let count): noteAccess("\(count) connections without a valid handshake were closed")
+        case .crowded(let isCrowded):
+            if isCrowded { noteAccess("too many connections: new ones have to wait") }
         case .tick: tick(&context)
         case .stopping: sayGoodbye(&context)
         case .refused(_, let key, let address):

@@ -87,7 +87,7 @@ package final class CoordinatorService: Sendable {
     /// A key that nobody allowed must not get in; a coordinator that lets it in does not run.
     private func checkThatStrangersStayOut(_ endpoint: Endpoint) throws {
         guard let keys = doors.keys else { return }
-        for door in [endpoint, blobs.endpoint] {
+        for door in [endpoint, blobs.endpoint].compactMap(\.self) {
             let outcome = try CurveSelfTest.run(door.forConnecting, server: keys.publicKey)
             guard outcome == .refused else {
                 throw FleetError(
@@ -112,7 +112,7 @@ package final class CoordinatorService: Sendable {
     package func joinToken(roles: Set<Role>, name: String) throws -> String {
         guard let store = doors.store else { throw FleetError(.refused, "this coordinator runs without keys (--insecure)") }
         guard let endpoint = shared.endpoint.withLock({ $0 }) else { throw FleetError(.internal, "the coordinator has no address") }
-        let endpoints = options.advertised.isEmpty ? [endpoint] : options.advertised
+        let endpoints = options.advertised.isEmpty ? HostAddresses.reachable(endpoint) : options.advertised
         let token = try store.makeToken(roles: roles, endpoints: endpoints, name: name, at: Int64(Date().timeIntervalSince1970 * 1000))
         _ = doors.table.replace(with: try store.allowList())
         return token.text

@@ -93,7 +93,7 @@ final class WorkerFiles: Sendable {
             tell("fetching \(wishes.count) files")
             try client().fetch(
                 wishes, into: store,
-                progress: { progress in tell("fetching \(progress.doneBytes >> 20) of \(progress.totalBytes >> 20) MiB") },
+                progress: { progress in tell("fetching \(progress.bytes >> 20) of \(progress.totalBytes >> 20) MiB") },
                 isCancelled: isCancelled)
         }
         tell("checking files")
@@ -130,7 +130,7 @@ final class WorkerFiles: Sendable {
     func put(_ data: Data, isCancelled: @escaping @Sendable () -> Bool) throws -> Data {
         do {
             let digest = BlobDigest(of: data)
-            try client().put([BlobSource(digest: digest, data: data)], progress: { _ in }, isCancelled: isCancelled)
+            try client().put([BlobOffer(data)], isCancelled: isCancelled)
             return Data(digest.bytes)
         } catch let error as BlobError {
             throw Self.failure(error)

@@ -101,7 +101,7 @@ struct WorkerHandler: LoopHandler {
         case .malformed(_, _, let reason): logger.warning("dropped a message of the coordinator: \(reason)")
         case .tick: tick(&context)
         case .stopping: for work in held { work.job?.cancel() }
-        case .refused, .handshakesFailed: break
+        case .refused, .handshakesFailed, .crowded: break
         }
     }
 
