@@ -8,6 +8,13 @@ package protocol LoopHandler: SendableMetatype {
     ///
     /// Nothing else happens on the loop until it returns, so it must not wait for anything.
     mutating func handle(_ event: LoopEvent, in context: inout LoopContext)
+
+    /// Comes after all that one turn of the loop brought: where what belongs together goes to disk or out together.
+    mutating func endTurn(in context: inout LoopContext)
+}
+
+extension LoopHandler {
+    package mutating func endTurn(in context: inout LoopContext) {}
 }
 
 /// One thread that owns all sockets of a process, and the handler that uses them.
@@ -155,6 +162,7 @@ package final class SocketLoop<Handler: LoopHandler>: Sendable {
                 nextTick = max(nextTick, context.now - tickInterval) + tickInterval
                 handler.handle(.tick, in: &context)
             }
+            if !core.stopRequested { handler.endTurn(in: &context) }
         }
     }
 }

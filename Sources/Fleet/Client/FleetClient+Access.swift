@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
 package import Access
-import Foundation
+package import Foundation
 import Glibc
 import WireMessages
-package import ZeroMQ
+import ZeroMQ
 
 extension FleetClient {
     /// Joins a fleet with a one-time token: makes a key of this machine's own, and keeps it with the coordinator's.

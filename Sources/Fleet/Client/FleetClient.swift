@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package import Access
-import Blobs
 package import Foundation
 import Glibc
 import StableDiffusion

@@ -58,10 +58,10 @@ extension CoordinatorHandler {
         guard let store = doors.store, let token = peer.key, let key = CurvePublicKey(bytes: join.publicKey) else {
             return refuse(.refused, "this coordinator takes no joins", peer, requestID)
         }
-        do {
+        do throws(AccessError) {
             let now = Int64(Date().timeIntervalSince1970 * 1000)
-            let (outcome, list) = try store.update { list in
-                (try list.join(token: token, key: key, name: join.name, at: now), list)
+            let (outcome, list) = try store.update { (list) throws(AccessError) in
+                try list.join(token: token, key: key, name: join.name, at: now)
             }
             _ = doors.table.replace(with: list)
             let entry: AllowList.Entry
@@ -76,11 +76,9 @@ extension CoordinatorHandler {
             joined.roles = entry.roles.sorted().map(\.wire)
             joined.blobPort = UInt32(blobs.port)
             turn.say(.joined(joined), to: peer, requestID: requestID)
-        } catch let error as AccessError {
+        } catch {
             noteAccess("\(join.name) on \(join.host) could not join: \(error.description)")
             refuse(.refused, error.description, peer, requestID)
-        } catch {
-            refuse(.internal, "\(error)", peer, requestID)
         }
     }
 

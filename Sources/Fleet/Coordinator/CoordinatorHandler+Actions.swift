@@ -40,7 +40,7 @@ extension CoordinatorHandler {
             stage { () throws(FleetError) in try ledger.record(record) }
             if record.state == .failed {
                 logger.warning("\(name(of: record.trial)) failed: \(record.failure)")
-                note("failed", .train(record.trial), record.failure)
+                note("failed", work: .train(record.trial), record.failure)
             }
             if record.state.isTerminal { checkpoints.release(record.trial) }
         case .recordStudy(let study, let priority, let isPaused):
@@ -57,10 +57,10 @@ extension CoordinatorHandler {
             return say(.drain(drain), to: worker)
         case .requeued(let lease, let reason):
             logger.notice("\(lease) goes back to the queue: \(reason)")
-            note("requeued", lease.work, reason)
+            note("requeued", work: lease.work, reason)
         case .abandoned(let lease, let reason):
             logger.warning("\(lease.work) was given up: \(reason)")
-            note("abandoned", lease.work, reason)
+            note("abandoned", work: lease.work, reason)
         case .workerChanged(let worker, let state):
             logger.notice("worker \(name(of: worker)) is \(state.rawValue)")
             note(state.rawValue, worker: worker, "")
@@ -70,14 +70,14 @@ extension CoordinatorHandler {
                 (\(offered.digest.prefix(12)) instead of \(kept.digest.prefix(12))) than on the one before; the first result counts
                 """
             logger.error("\(name(of: trial)): \(text)")
-            note("alarm", .train(trial), worker: offered.worker, text)
+            note("alarm", work: .train(trial), worker: offered.worker, text)
         case .pieceAlarm(let lease, let kept, let keptBy, let offered, let offeredBy):
             let text = """
                 workers \(name(of: keptBy)) and \(name(of: offeredBy)) gave other bits (\(kept.prefix(12)) and \(offered.prefix(12))); \
                 the first result counts
                 """
             logger.error("\(lease.work): \(text)")
-            note("alarm", lease.work, worker: offeredBy, text)
+            note("alarm", work: lease.work, worker: offeredBy, text)
         }
         return []
     }
@@ -97,7 +97,7 @@ extension CoordinatorHandler {
             switch grant.lease.work {
             case .train(let trial):
                 try ledger.recordGrant(grant, of: trial)
-                note("granted", grant.lease.work, worker: grant.worker, "steps \(grant.fromStep) to \(grant.toStep)")
+                note("granted", work: grant.lease.work, worker: grant.worker, "steps \(grant.fromStep) to \(grant.toStep)")
                 return say(.trainGrant(try trainGrant(grant, trial, brief)), to: grant.worker)
             case .gradient(let trial, _, _), .evaluate(let trial, _, _):
                 var message = WireSliceGrant()
@@ -109,7 +109,7 @@ extension CoordinatorHandler {
                 }
                 return say(.sliceGrant(message), to: grant.worker)
             case .encode:
-                note("granted", grant.lease.work, worker: grant.worker, "\(grant.lease.work)")
+                note("granted", work: grant.lease.work, worker: grant.worker, "\(grant.lease.work)")
                 return say(.pieceGrant(pieceGrant(grant, brief)), to: grant.worker)
             case .preview(let trial, let step):
                 var message = pieceGrant(grant, brief)
@@ -167,7 +167,7 @@ extension CoordinatorHandler {
         guard turn.failure == nil else { return .resultNotPersisted(report, shelf) }
         if shelf == .segment, let study = studies[report.trial.study] {
             turn.accepted.append(AcceptedSegment(result: result, trial: report.trial, study: study))
-            note("accepted", .train(report.trial), worker: report.worker, "steps \(report.fromStep) to \(report.toStep)")
+            note("accepted", work: .train(report.trial), worker: report.worker, "steps \(report.fromStep) to \(report.toStep)")
         }
         return .resultPersisted(report, shelf)
     }
@@ -177,7 +177,7 @@ extension CoordinatorHandler {
             try ledger.add(report, bytes: arrivingPieceBytes, received: Int64(Date().timeIntervalSince1970 * 1000))
         }
         guard turn.failure == nil else { return .pieceNotPersisted(report) }
-        note("accepted", report.lease.work, worker: report.worker, "\(report.lease.work)")
+        note("accepted", work: report.lease.work, worker: report.worker, "\(report.lease.work)")
         return .piecePersisted(report)
     }
 

@@ -174,25 +174,28 @@ extension CoordinatorHandler {
         let now = Int64(Date().timeIntervalSince1970 * 1000)
         let roles = Set(request.roles.compactMap { WireRole(rawValue: Int($0)).flatMap(Role.init) })
         var reply = WireKeysReply()
-        do {
+        do throws(AccessError) {
             switch request.action {
             case .allow:
-                let key = try CurvePublicKey(z85: request.key)
-                try store.update { list in try list.allow(key, roles: roles, name: request.name, at: now) }
-            case .revoke: _ = try store.update { list in try list.revoke(request.key) }
+                let key = try Self.key(request.key)
+                _ = try store.update { list throws(AccessError) in try list.allow(key, roles: roles, name: request.name, at: now) }
+            case .revoke: _ = try store.update { list throws(AccessError) in try list.revoke(request.key) }
             case .token:
-                reply.token = try store.makeToken(roles: roles, endpoints: reachableEndpoints, name: request.name, at: now).text
+                let name = request.name.isEmpty ? nil : request.name
+                reply.token = try store.makeToken(roles: roles, endpoints: reachableEndpoints, name: name, at: now).text
             case .show, .unspecified, .UNRECOGNIZED: break
             }
-        } catch let error as AccessError {
+        } catch {
             throw FleetError(error.code == .notFound ? .notFound : .invalid, error.description)
-        } catch let error as SocketError {
-            throw FleetError(.invalid, error.message)
         }
         drop(try doors.reload(), &context)
         let connected = Set(sessions.sessions.keys.compactMap(\.key))
         reply.entries = doors.table.list.entries.map { $0.wire(isConnected: connected.contains($0.key)) }
         return reply
+    }
+
+    private static func key(_ text: String) throws(AccessError) -> CurvePublicKey {
+        do { return try CurvePublicKey(z85: text) } catch { throw AccessError(.invalid, error.message) }
     }
 
     /// Where others can reach this coordinator, as far as it knows.

@@ -65,7 +65,7 @@ extension CoordinatorHandler {
         case .pieceResult(let result): receive(result, of: worker, from: peer, requestID, &context)
         case .leaseFailed(let failure):
             guard let lease = LeaseID(failure.lease) else { return refuse(.invalid, "a failure names no lease", peer, requestID) }
-            note("lease-failed", lease.work, worker: worker, failure.message)
+            note("lease-failed", work: lease.work, worker: worker, failure.message)
             run(.leaseFailed(worker, lease, FailureKind(failure.kind), message: failure.message), &context)
             var ack = WireFailureAck()
             ack.lease = failure.lease

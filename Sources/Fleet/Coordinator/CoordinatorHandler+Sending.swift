@@ -46,7 +46,7 @@ extension CoordinatorHandler {
     ///
     /// - Returns: false when the disk refused: then everything is as if the coordinator had been restarted before this turn.
     private mutating func settle(_ context: inout LoopContext) -> Bool {
-        do {
+        do throws(FleetError) {
             if let failure = turn.failure { throw failure }
             if !turn.entries.isEmpty {
                 let numbers = Dictionary(studies.values.map { ($0.plan.name, $0.plan.id.rawValue) }, uniquingKeysWith: { first, _ in first })
@@ -113,7 +113,7 @@ extension CoordinatorHandler {
     }
 
     /// An entry for `pseudoword logs`.
-    mutating func note(_ kind: String, _ work: Work? = nil, study: StudyID? = nil, worker: WorkerID? = nil, _ text: String) {
+    mutating func note(_ kind: String, work: Work? = nil, study: StudyID? = nil, worker: WorkerID? = nil, _ text: String) {
         let study = work?.study ?? study
         turn.entries.append(
             LogEntry(

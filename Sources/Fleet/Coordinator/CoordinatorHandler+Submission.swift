@@ -4,6 +4,7 @@ import Blobs
 import Coordination
 import Foundation
 import Logging
+import StableDiffusion
 import Studies
 import TextualInversion
 import WireMessages

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Access
+import Blobs
 import Coordination
 import Foundation
 import Logging
+import StableDiffusion
 import Studies
+import Synchronization
 import WireMessages
 import ZeroMQ
 
@@ -104,16 +107,10 @@ struct CoordinatorHandler: LoopHandler {
             logger.debug("dropped a message", metadata: ["peer": "\(peer.map(\.description) ?? "?")", "reason": "\(reason)"])
         case .refused(_, let key, let address): refused(key, address)
         case .handshakesFailed(_, let count): noteAccess("\(count) connections without a valid handshake were closed")
-        case .crowded(let isCrowded):
+        case .crowded(_, let isCrowded):
             if isCrowded { noteAccess("too many connections: new ones have to wait") }
         case .tick: tick(&context)
         case .stopping: sayGoodbye(&context)
-        case .refused(_, let key, let address):
-            logger.notice("turned away an unknown key", metadata: ["key": "\(key.short)", "address": "\(address)"])
-        case .handshakesFailed(_, let count):
-            logger.debug("connections without a handshake", metadata: ["count": "\(count)"])
-        case .crowded(_, let isCrowded):
-            logger.warning(isCrowded ? "too many connections; new ones have to wait" : "new connections are taken again")
         case .message, .connected, .disconnected, .retrying: break
         }
     }

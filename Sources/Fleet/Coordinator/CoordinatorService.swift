@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 package import Access
+import Blobs
 import Coordination
 import Foundation
 import Glibc

@@ -2,7 +2,7 @@
 
 package import Blobs
 import Foundation
-import StableDiffusion
+package import StableDiffusion
 package import Studies
 import TextualInversion
 
@@ -33,7 +33,7 @@ package struct StudyPackage: Sendable {
     package init(_ study: Study, model folder: ModelFolder?) throws {
         self.study = Self.relocated(study)
         let names = Self.names(of: study)
-        var sources = try StudyFile.list(study).map { file in
+        var sources = try StudyFiles.list(study).map { file in
             let place = names[file.path] ?? "\(Self.pictures)/\(file.name)"
             return Source(role: file.role.rawValue, path: place, file: file.path)
         }
@@ -79,7 +79,7 @@ package struct StudyPackage: Sendable {
 
 extension Manifest {
     /// How many pictures a study has.
-    var pictureCount: Int { files.count { $0.role == StudyFile.Role.picture.rawValue } }
+    var pictureCount: Int { files.count { $0.role == StudyFiles.Role.picture.rawValue } }
 
     var holdsModel: Bool { files.contains { $0.role == StudyPackage.model } }
 }

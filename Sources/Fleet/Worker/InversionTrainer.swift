@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
 package import Foundation
-private import ModelFiles
-private import Pictures
+import ModelFiles
+import Pictures
 package import StableDiffusion
-private import Studies
-private import Synchronization
-private import Tensors
-private import TextualInversion
+import Studies
+import Synchronization
+import Tensors
+import TextualInversion
 
 /// Computes with the real engine: where the compute column and the cluster column meet.
 ///

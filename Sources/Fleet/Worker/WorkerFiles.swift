@@ -5,7 +5,7 @@ import Foundation
 import Studies
 import Synchronization
 import WireMessages
-package import ZeroMQ
+import ZeroMQ
 
 /// What a worker needs of the outside world to compute: files by content, kept in a bounded cache.
 ///
@@ -88,7 +88,7 @@ final class WorkerFiles: Sendable {
             return BlobWish(digest: digest, bytes: row.bytes, localPaths: Self.inStore(digest, brief))
         }
         wishes += shards
-        let pins = try store.pin(wishes.map(\.digest))
+        let pins = store.pin(wishes.map(\.digest))
         if wishes.contains(where: { !store.contains($0.digest) }) {
             tell("fetching \(wishes.count) files")
             try client().fetch(

@@ -4,6 +4,7 @@ import Coordination
 import Foundation
 import Glibc
 import Logging
+import Synchronization
 import WireMessages
 import ZeroMQ
 

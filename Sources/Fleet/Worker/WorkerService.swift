@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Coordination
-import Foundation
+package import Foundation
 package import Logging
 import Synchronization
 import WireMessages
