@@ -52,7 +52,7 @@ struct StudyFile {
         text = try String(contentsOf: url, encoding: .utf8)
     }
 
-    /// Finds what a worker would stumble over later, weights apart.
+    /// Finds what a worker would stumble over later, the values of weights apart.
     ///
     /// - Returns: the number of pictures.
     func check() throws -> Int {
