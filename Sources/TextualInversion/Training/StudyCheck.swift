@@ -3,13 +3,14 @@ private import Pictures
 package import StableDiffusion
 package import Studies
 
-/// Finds what is wrong with a study before anything expensive happens: no weights are read.
+/// Finds what is wrong with a study before anything expensive happens: of weights only names and shapes are read.
 package enum StudyCheck {
     /// - Returns: the number of pictures.
     /// - Throws: the first problem of model folder, pictures, templates, captions, prompts, schedule or any trial.
     @discardableResult
     package static func check(_ study: Study, folder: ModelFolder) throws -> Int {
-        _ = try (folder.unetConfiguration(), folder.autoencoderConfiguration(), folder.noiseSchedule(), folder.weightFiles())
+        _ = try (folder.unetConfiguration(), folder.autoencoderConfiguration(), folder.noiseSchedule())
+        try folder.checkWeights()
         let encoder = try PromptEncoder(tokenizer: folder.tokenizer(), configuration: folder.textEncoderConfiguration())
         let pictures = try PictureFolder.list(study.data.pictures)
         let captions = try pictures.map { ($0, try Captions.caption(forPicture: $0)) }

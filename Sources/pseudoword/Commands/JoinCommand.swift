@@ -3,6 +3,7 @@ import Access
 import ArgumentParser
 import Fleet
 import Foundation
+import ZeroMQ
 
 /// A one-time token, given on the command line or in a file that is removed once it was used.
 struct JoinOption: ParsableArguments {

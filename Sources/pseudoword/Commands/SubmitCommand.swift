@@ -78,7 +78,7 @@ struct StudyFile {
         text = try String(contentsOf: url, encoding: .utf8)
     }
 
-    /// Finds what a worker would stumble over later, weights apart.
+    /// Finds what a worker would stumble over later, the values of weights apart.
     ///
     /// - Parameter needsModel: whether a model that is not on this machine is a mistake; the coordinator may have it.
     /// - Returns: the number of pictures.
