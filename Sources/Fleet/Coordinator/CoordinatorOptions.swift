@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+package import Access
 package import Coordination
 package import Foundation
 package import Logging
@@ -21,6 +22,8 @@ package struct CoordinatorOptions: Sendable {
     /// The program with its version, for people.
     package var program: String
     package var logger: Logger
+    /// Where this user's programs look for keys: they find this coordinator there; nil to leave it at the home.
+    package var credentialStore: CredentialStore?
     /// The folder that a study's `model` means on this machine.
     package var locateModel: @Sendable (String) throws -> ModelFolder
     /// Gets the state of the fleet whenever it may have changed, on the coordinator's thread: it must not wait.

@@ -88,8 +88,10 @@ package final class CoordinatorService: Sendable {
     /// A key that nobody allowed must not get in; a coordinator that lets it in does not run.
     private func checkThatStrangersStayOut(_ endpoint: Endpoint) throws {
         guard let keys = doors.keys else { return }
+        let stranger = try CurveKeyPair.generate()
+        doors.expectStranger(stranger.publicKey)
         for door in [endpoint, blobs.endpoint].compactMap(\.self) {
-            let outcome = try CurveSelfTest.run(door.forConnecting, server: keys.publicKey)
+            let outcome = try CurveSelfTest.run(door.forConnecting, server: keys.publicKey, keys: stranger)
             guard outcome == .refused else {
                 throw FleetError(
                     .refused, "self-test: a stranger's key was not refused at \(door) (\(outcome)); the coordinator will not run like this")
@@ -103,7 +105,7 @@ package final class CoordinatorService: Sendable {
         let credentials = try store.localCredentials(endpoints: [endpoint.forConnecting], at: Int64(Date().timeIntervalSince1970 * 1000))
         _ = doors.table.replace(with: try store.allowList())
         do {
-            try CredentialStore().save(credentials)
+            try options.credentialStore?.save(credentials)
         } catch {
             options.logger.notice("the credentials for this machine are in the home only: \(error)")
         }

@@ -12,6 +12,7 @@ final class Doors: Sendable {
     let store: KeyStore?
     let table: AccessTable
     private let reloader: Mutex<AccessReloader>?
+    private let expected = Mutex<CurvePublicKey?>(nil)
 
     /// Doors that are open to everyone who can reach them.
     init() {
@@ -29,6 +30,11 @@ final class Doors: Sendable {
         self.table = table
         reloader = Mutex(try AccessReloader(store, table))
     }
+
+    /// The key with which the coordinator itself knocks at its doors to see that they are shut.
+    func expectStranger(_ key: CurvePublicKey) { expected.withLock { $0 = key } }
+
+    func isExpected(_ key: CurvePublicKey) -> Bool { expected.withLock { $0 == key } }
 
     /// Whether a key may connect at all.
     var decide: @Sendable (CurvePublicKey, String) -> Bool { { [table] key, _ in table.permits(key) != nil } }

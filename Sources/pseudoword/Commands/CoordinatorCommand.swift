@@ -30,6 +30,7 @@ struct CoordinatorCommand: ParsableCommand {
             logger: Program.logger("coordinator", level: verbose ? .debug : .info), locateModel: { try ModelLocation.folder($0) })
         options.advertised = try advertise.map(CoordinatorOption.parse)
         options.usesKeys = !insecure
+        options.credentialStore = CredentialStore()
         let service = try CoordinatorService(options)
         let actual = try service.start()
         defer { service.stop() }
