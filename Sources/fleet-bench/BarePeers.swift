@@ -29,8 +29,9 @@ struct BareServe: ParsableCommand {
             Child.say("endpoint", endpoint)
             return Handler(socket: socket, piece: Data(repeating: 7, count: chunk << 10))
         }
+        let cpu = Machine.cpuSeconds
         try loop.start()
-        Child.waitForEnd()
+        Child.waitForEnd(since: cpu)
         loop.stop()
     }
 }
@@ -84,9 +85,10 @@ struct BareFetch: ParsableCommand {
             options.security = security
             return Handler(socket: try context.connect(endpoint, options: options), done: done, left: pieces, unasked: pieces)
         }
+        let cpu = Machine.cpuSeconds
         try loop.start()
         done.wait()
-        Child.waitForEnd()
+        Child.waitForEnd(since: cpu)
         loop.stop()
     }
 }

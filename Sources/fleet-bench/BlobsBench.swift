@@ -79,8 +79,9 @@ struct BlobsBench: ParsableCommand {
         row.gigabytes = bytes / 1e9
         row.megabytesPerSecond = bytes / 1e6 / seconds
         row.withSync = bytes / 1e6 / (seconds + (try client.number("sync")))
-        row.clientMegabytes = try client.end()
-        row.serverMegabytes = try server.end()
+        let (ofClient, ofServer) = (try client.end(), try server.end())
+        (row.clientMegabytes, row.serverMegabytes) = (ofClient.megabytes, ofServer.megabytes)
+        row.cpuSecondsPerGigabyte = (ofClient.cpu + ofServer.cpu) / row.gigabytes
         return row
     }
 
@@ -93,8 +94,9 @@ struct BlobsBench: ParsableCommand {
         let bytes = try client.number("bytes")
         row.gigabytes = bytes / 1e9
         row.megabytesPerSecond = bytes / 1e6 / (try client.number("seconds"))
-        row.clientMegabytes = try client.end()
-        row.serverMegabytes = try server.end()
+        let (ofClient, ofServer) = (try client.end(), try server.end())
+        (row.clientMegabytes, row.serverMegabytes) = (ofClient.megabytes, ofServer.megabytes)
+        row.cpuSecondsPerGigabyte = (ofClient.cpu + ofServer.cpu) / row.gigabytes
         return row
     }
 }

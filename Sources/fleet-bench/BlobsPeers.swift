@@ -22,8 +22,9 @@ struct BlobsServe: ParsableCommand {
         let server = BlobServer(store: store, options: options)
         let endpoint = try server.start()
         Child.say("blob", "\(digest.hex):\(bytes)")
+        let start = Machine.cpuSeconds
         Child.say("endpoint", endpoint)
-        Child.waitForEnd()
+        Child.waitForEnd(since: start)
         server.stop()
     }
 }
@@ -46,14 +47,14 @@ struct BlobsFetch: ParsableCommand {
         options.socket.security = try BenchKeys.security
         let client = BlobClient(endpoint: try Endpoint(endpoint), options: options)
         try client.start()
-        let start = ContinuousClock.now
+        let cpu = Machine.cpuSeconds, start = ContinuousClock.now
         try client.fetch([BlobWish(digest: digest, bytes: bytes)], into: store)
         let transferred = ContinuousClock.now
         try BenchFile.sync(try store.url(of: digest))
         Child.say("bytes", bytes)
         Child.say("seconds", (transferred - start).seconds)
         Child.say("sync", (ContinuousClock.now - transferred).seconds)
-        Child.waitForEnd()
+        Child.waitForEnd(since: cpu)
         client.stop()
     }
 }

@@ -10,9 +10,18 @@ struct BlobsReport: Codable {
         var withSync: Double?
         /// Of what a bare connection carries.
         var share: Double?
-        /// The largest resident set of each process, in 10^6 bytes.
+        /// What all threads of this process have computed so far, in seconds.
+    static var cpuSeconds: Double {
+        var usage = rusage()
+        getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
+        return [usage.ru_utime, usage.ru_stime].reduce(0) { $0 + Double($1.tv_sec) + Double($1.tv_usec) * 1e-6 }
+    }
+
+    /// The largest resident set of each process, in 10^6 bytes.
         var serverMegabytes = 0.0
         var clientMegabytes = 0.0
+        /// Of both processes, for each gigabyte.
+        var cpuSecondsPerGigabyte = 0.0
     }
 
     var machine: String
@@ -37,12 +46,13 @@ struct BlobsReport: Codable {
         }
         let header = [
             "\(machine); pieces of \(chunkKiB) KiB; the disk writes \(number(diskMegabytesPerSecond)) MB/s",
-            cells(["transfer", "GB", "MB/s", "of bare", "with fsync", "server MB", "client MB"]),
+            cells(["transfer", "GB", "MB/s", "of bare", "with fsync", "server MB", "client MB", "CPU s/GB"]),
         ]
         let lines = rows.map { row in
             cells([
                 row.name, number(row.gigabytes, 1), number(row.megabytesPerSecond), row.share.map { "\(number($0 * 100)) %" } ?? "",
                 number(row.withSync), number(row.serverMegabytes), number(row.clientMegabytes),
+                number(row.cpuSecondsPerGigabyte, 1),
             ])
         }
         return (header + lines).joined(separator: "\n")
@@ -64,6 +74,13 @@ enum Machine {
         let model = lines.first { $0.hasPrefix("model name") }?.split(separator: ":").last.map { $0.trimmingCharacters(in: .whitespaces) }
         let load = (try? String(contentsOfFile: "/proc/loadavg", encoding: .utf8))?.split(separator: " ").first ?? "?"
         return "\(model ?? "unknown processor"), \(ProcessInfo.processInfo.activeProcessorCount) processors, load \(load)"
+    }
+
+    /// What all threads of this process have computed so far, in seconds.
+    static var cpuSeconds: Double {
+        var usage = rusage()
+        getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
+        return [usage.ru_utime, usage.ru_stime].reduce(0) { $0 + Double($1.tv_sec) + Double($1.tv_usec) * 1e-6 }
     }
 
     /// The largest resident set of this process so far, in bytes.

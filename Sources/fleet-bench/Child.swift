@@ -43,13 +43,13 @@ final class Child {
         return number
     }
 
-    /// Lets it end, and gives the largest resident set it had, in 10^6 bytes.
-    func end() throws -> Double {
+    /// Lets it end, and gives the largest resident set it had, in 10^6 bytes, and the processor time since it got ready.
+    func end() throws -> (megabytes: Double, cpu: Double) {
         try input.fileHandleForWriting.close()
-        let peak = try number("peak")
+        let peak = try number("peak"), cpu = try number("cpu")
         process.waitUntilExit()
         guard process.terminationStatus == 0 else { throw Failure("\(what) ended with \(process.terminationStatus)") }
-        return peak / 1e6
+        return (peak / 1e6, cpu)
     }
 
     // MARK: The other end
@@ -59,9 +59,12 @@ final class Child {
     }
 
     /// Waits until the parent has heard enough.
-    static func waitForEnd() {
+    ///
+    /// - Parameter start: the processor time of before the work.
+    static func waitForEnd(since start: Double) {
         while !FileHandle.standardInput.availableData.isEmpty {}
         say("peak", Machine.peakResidentBytes)
+        say("cpu", Machine.cpuSeconds - start)
     }
 }
 
