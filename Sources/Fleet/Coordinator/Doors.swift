@@ -11,7 +11,7 @@ final class Doors: Sendable {
     let keys: CurveKeyPair?
     let store: KeyStore?
     let table: AccessTable
-    private let reloader: Mutex<AccessReloader>?
+    private let reloader: Mutex<AccessReloader?>
     private let expected = Mutex<CurvePublicKey?>(nil)
 
     /// Doors that are open to everyone who can reach them.
@@ -19,7 +19,7 @@ final class Doors: Sendable {
         keys = nil
         store = nil
         table = AccessTable()
-        reloader = nil
+        reloader = Mutex(nil)
     }
 
     /// - Throws: `AccessError` when the key folder is not private or not readable.
@@ -49,7 +49,6 @@ final class Doors: Sendable {
     ///
     /// - Returns: the keys that lost rights.
     func reload() throws -> Set<CurvePublicKey> {
-        guard let reloader else { return [] }
-        return Set(try reloader.withLock { try $0.reloadIfChanged() }?.lost ?? [])
+        try reloader.withLock { try $0?.reloadIfChanged() }?.lost ?? []
     }
 }
