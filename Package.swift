@@ -95,6 +95,18 @@ let package = Package(
     swiftLanguageModes: [.v6]
 )
 
+// Only for scripts/fuzz: libFuzzer has to see where the parsers go.
+if Context.environment["PSEUDOWORD_FUZZ"] != nil {
+    package.targets.append(
+        .executableTarget(
+            name: "fuzz", dependencies: ["Blobs", "WireMessages"], path: "Tests/Fuzz", exclude: ["corpus"],
+            // libFuzzer brings a main of its own, over which gold stumbles.
+            linkerSettings: [.unsafeFlags(["-sanitize=fuzzer", "-use-ld=lld"])]))
+    for target in package.targets where ["Blobs", "WireMessages", "fuzz"].contains(target.name) {
+        target.swiftSettings = (target.swiftSettings ?? []) + [.unsafeFlags(["-sanitize=fuzzer", "-parse-as-library"])]
+    }
+}
+
 for target in package.targets where [.regular, .executable, .test].contains(target.type) && target.name != "CKernels" {
     var settings: [SwiftSetting] = [
         .enableUpcomingFeature("ExistentialAny"), .enableUpcomingFeature("MemberImportVisibility"),
