@@ -46,6 +46,9 @@ let package = Package(
         .target(name: "WireMessages", dependencies: [protobuf]),
         .target(name: "Coordination"),
 
+        // Pure: what `fleet up` reads, and the scripts that it runs on other boxes.
+        .target(name: "FleetHosts"),
+
         // Where the two meet.
         .target(
             name: "Fleet",
@@ -56,8 +59,8 @@ let package = Package(
         .executableTarget(
             name: "pseudoword",
             dependencies: [
-                "Checkpoints", "Coordination", "Fleet", "ModelFiles", "Pictures", "StableDiffusion", "StarterModel", "Studies", "Tensors",
-                "TextualInversion", "ZeroMQ", argumentParser, logging,
+                "Checkpoints", "Coordination", "Fleet", "FleetHosts", "ModelFiles", "Pictures", "StableDiffusion", "StarterModel",
+                "Studies", "Tensors", "TextualInversion", "ZeroMQ", argumentParser, logging,
             ]),
 
         // One table of operations for tests and benchmark.
@@ -74,6 +77,7 @@ let package = Package(
         .testTarget(name: "ZeroMQTests", dependencies: ["ZeroMQ"]),
         .testTarget(name: "WireMessagesTests", dependencies: ["WireMessages", protobuf]),
         .testTarget(name: "CoordinationTests", dependencies: ["Coordination"]),
+        .testTarget(name: "FleetHostsTests", dependencies: ["FleetHosts"]),
         .testTarget(
             name: "TextualInversionTests",
             dependencies: ["TextualInversion", "ModelFiles", "Pictures", "StableDiffusion", "Studies", "Tensors"]),

@@ -81,7 +81,7 @@ struct Pseudoword: ParsableCommand {
                 name: "Learn",
                 subcommands: [
                     TrainCommand.self, CoordinatorCommand.self, WorkerCommand.self, SubmitCommand.self, StatusCommand.self,
-                    CancelCommand.self,
+                    CancelCommand.self, FleetCommand.self,
                 ]),
             CommandGroup(
                 name: "Use", subcommands: [ExportCommand.self, GenerateCommand.self, EvaluateCommand.self, EmbeddingCommand.self]),
