@@ -48,6 +48,9 @@ let package = Package(
         .target(name: "Blobs", dependencies: ["ZeroMQ", "WireMessages", crypto, protobuf]),
         .target(name: "Coordination"),
 
+        // Pure: what `fleet up` reads, and the scripts that it runs on other boxes.
+        .target(name: "FleetHosts"),
+
         // Where the two meet.
         .target(
             name: "Fleet",
@@ -58,8 +61,8 @@ let package = Package(
         .executableTarget(
             name: "pseudoword",
             dependencies: [
-                "Access", "Blobs", "Checkpoints", "Coordination", "Fleet", "ModelFiles", "Pictures", "StableDiffusion", "StarterModel",
-                "Studies", "Tensors", "TextualInversion", "ZeroMQ", argumentParser, logging,
+                "Access", "Blobs", "Checkpoints", "Coordination", "Fleet", "FleetHosts", "ModelFiles", "Pictures", "StableDiffusion",
+                "StarterModel", "Studies", "Tensors", "TextualInversion", "ZeroMQ", argumentParser, logging,
             ]),
 
         // One table of operations for tests and benchmark.
@@ -81,6 +84,7 @@ let package = Package(
         .testTarget(name: "WireMessagesTests", dependencies: ["WireMessages", protobuf]),
         .testTarget(name: "CoordinationTests", dependencies: ["Coordination"]),
         .testTarget(name: "BlobsTests", dependencies: ["Blobs", "WireMessages", "ZeroMQ", protobuf]),
+        .testTarget(name: "FleetHostsTests", dependencies: ["FleetHosts"]),
         .testTarget(
             name: "TextualInversionTests",
             dependencies: ["TextualInversion", "ModelFiles", "Pictures", "StableDiffusion", "Studies", "Tensors"]),

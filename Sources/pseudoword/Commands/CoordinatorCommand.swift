@@ -39,7 +39,7 @@ struct CoordinatorCommand: ParsableCommand {
             announce("without keys; start a worker with: pseudoword worker --insecure --coordinator \(actual)")
         } else {
             announce("workers of this user on this machine: pseudoword worker --coordinator \(actual.forConnecting)")
-            let token = try service.joinToken(roles: [.worker], name: "token \(Date().formatted(.iso8601))")
+            let token = try service.joinToken()
             announce("another box joins once with: pseudoword worker --join \(token)")
             if endpoint.host == "*" || endpoint.host == "0.0.0.0" || endpoint.host == "::", advertise.isEmpty {
                 announce("the token names \(actual); say with --advertise tcp://HOST:PORT how other boxes find this one")
