@@ -70,7 +70,9 @@ let package = Package(
         .executableTarget(name: "operation-bench", dependencies: ["TestSupport", "Tensors", argumentParser]),
 
         // What the fleet's parts carry, measured with real sockets and disks.
-        .executableTarget(name: "fleet-bench", dependencies: ["Blobs", "ZeroMQ", argumentParser]),
+        .executableTarget(
+            name: "fleet-bench",
+            dependencies: ["Blobs", "Checkpoints", "Coordination", "Fleet", "WireMessages", "ZeroMQ", argumentParser, logging]),
 
         .testTarget(name: "TensorsTests", dependencies: ["Tensors", "TestSupport", "operation-bench"]),
         .testTarget(name: "ModelFilesTests", dependencies: ["ModelFiles"]),

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package import Access
+import Access
 import Blobs
 import Coordination
 import Foundation
