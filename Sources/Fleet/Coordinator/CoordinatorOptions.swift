@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+package import Access
 package import Coordination
 package import Foundation
 package import Logging
@@ -17,6 +18,8 @@ package struct CoordinatorOptions: Sendable {
     package var advertised: [Endpoint] = []
     /// Without keys, whoever reaches the port can give work and take it; only for loopback.
     package var usesKeys = true
+    /// Where the keys for this machine's own user are kept besides the home; nil: nowhere.
+    package var credentials: CredentialStore? = CredentialStore()
     package var settings: CoordinationSettings
     /// The program with its version, for people.
     package var program: String

@@ -103,7 +103,7 @@ package final class CoordinatorService: Sendable {
         let credentials = try store.localCredentials(endpoints: [endpoint.forConnecting], at: Int64(Date().timeIntervalSince1970 * 1000))
         _ = doors.table.replace(with: try store.allowList())
         do {
-            try CredentialStore().save(credentials)
+            try options.credentials?.save(credentials)
         } catch {
             options.logger.notice("the credentials for this machine are in the home only: \(error)")
         }
