@@ -48,6 +48,9 @@ let package = Package(
         .target(name: "Blobs", dependencies: ["ZeroMQ", "WireMessages", crypto, protobuf]),
         .target(name: "Coordination"),
 
+        // Pure: what `fleet up` reads, and the scripts that it runs on other boxes.
+        .target(name: "FleetHosts"),
+
         // Where the two meet.
         .target(
             name: "Fleet",
@@ -58,8 +61,8 @@ let package = Package(
         .executableTarget(
             name: "pseudoword",
             dependencies: [
-                "Access", "Blobs", "Checkpoints", "Coordination", "Fleet", "ModelFiles", "Pictures", "StableDiffusion", "StarterModel",
-                "Studies", "Tensors", "TextualInversion", "ZeroMQ", argumentParser, logging,
+                "Access", "Blobs", "Checkpoints", "Coordination", "Fleet", "FleetHosts", "ModelFiles", "Pictures", "StableDiffusion",
+                "StarterModel", "Studies", "Tensors", "TextualInversion", "ZeroMQ", argumentParser, logging,
             ]),
 
         // One table of operations for tests and benchmark.
@@ -67,7 +70,9 @@ let package = Package(
         .executableTarget(name: "operation-bench", dependencies: ["TestSupport", "Tensors", argumentParser]),
 
         // What the fleet's parts carry, measured with real sockets and disks.
-        .executableTarget(name: "fleet-bench", dependencies: ["Blobs", "ZeroMQ", argumentParser]),
+        .executableTarget(
+            name: "fleet-bench",
+            dependencies: ["Blobs", "Checkpoints", "Coordination", "Fleet", "WireMessages", "ZeroMQ", argumentParser, logging]),
 
         .testTarget(name: "TensorsTests", dependencies: ["Tensors", "TestSupport", "operation-bench"]),
         .testTarget(name: "ModelFilesTests", dependencies: ["ModelFiles"]),
@@ -81,6 +86,7 @@ let package = Package(
         .testTarget(name: "WireMessagesTests", dependencies: ["WireMessages", protobuf]),
         .testTarget(name: "CoordinationTests", dependencies: ["Coordination"]),
         .testTarget(name: "BlobsTests", dependencies: ["Blobs", "WireMessages", "ZeroMQ", protobuf]),
+        .testTarget(name: "FleetHostsTests", dependencies: ["FleetHosts"]),
         .testTarget(
             name: "TextualInversionTests",
             dependencies: ["TextualInversion", "ModelFiles", "Pictures", "StableDiffusion", "Studies", "Tensors"]),
@@ -98,6 +104,18 @@ let package = Package(
     ],
     swiftLanguageModes: [.v6]
 )
+
+// Only for scripts/fuzz: libFuzzer has to see where the parsers go.
+if Context.environment["PSEUDOWORD_FUZZ"] != nil {
+    package.targets.append(
+        .executableTarget(
+            name: "fuzz", dependencies: ["Blobs", "WireMessages"], path: "Tests/Fuzz", exclude: ["corpus"],
+            // libFuzzer brings a main of its own, over which gold stumbles.
+            linkerSettings: [.unsafeFlags(["-sanitize=fuzzer", "-use-ld=lld"])]))
+    for target in package.targets where ["Blobs", "WireMessages", "fuzz"].contains(target.name) {
+        target.swiftSettings = (target.swiftSettings ?? []) + [.unsafeFlags(["-sanitize=fuzzer", "-parse-as-library"])]
+    }
+}
 
 for target in package.targets where [.regular, .executable, .test].contains(target.type) && target.name != "CKernels" {
     var settings: [SwiftSetting] = [

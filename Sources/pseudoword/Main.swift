@@ -90,7 +90,7 @@ struct Pseudoword: ParsableCommand {
             CommandGroup(
                 name: "Fleet",
                 subcommands: [
-                    CoordinatorCommand.self, WorkerCommand.self, JoinCommand.self, DrainCommand.self, KeysCommand.self,
+                    CoordinatorCommand.self, WorkerCommand.self, JoinCommand.self, FleetCommand.self, DrainCommand.self, KeysCommand.self,
                 ]),
             CommandGroup(
                 name: "Use", subcommands: [ExportCommand.self, GenerateCommand.self, EvaluateCommand.self, EmbeddingCommand.self]),

@@ -40,7 +40,7 @@ final class Bench: Sendable {
             logger: Self.quiet)
         options.usesKeys = keys
         // Nothing of a test goes into the configuration of whoever runs it.
-        options.credentials = nil
+        options.credentialStore = nil
         // The port behind the other one may belong to a test beside this one.
         options.blobEndpoint = try Endpoint(Self.loopback)
         return try CoordinatorService(options)

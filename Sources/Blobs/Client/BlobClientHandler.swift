@@ -41,6 +41,7 @@ struct BlobClientHandler: LoopHandler {
         case .malformed(_, _, let reason): violate(reason, &context)
         case .tick: tick(&context)
         case .stopping: broadcast(.failed(BlobError(.cancelled, "the blob client was stopped")))
+        case .refused, .handshakesFailed, .crowded: break
         }
     }
 

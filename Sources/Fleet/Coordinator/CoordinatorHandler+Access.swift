@@ -20,6 +20,7 @@ extension CoordinatorHandler {
     }
 
     mutating func refused(_ key: CurvePublicKey, _ address: String) {
+        if doors.isExpected(key) { return }
         switch doors.table.standing(of: key) {
         case .usedToken(let entry): noteAccess("a join token that was used before (\(entry.name)) was tried again from \(address)")
         default: noteAccess("a stranger's key \(key.short)... was refused from \(address); pseudoword keys allow lets it in")

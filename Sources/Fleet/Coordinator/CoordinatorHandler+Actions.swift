@@ -37,16 +37,16 @@ extension CoordinatorHandler {
             cancel.reason = WireText.clipped(reason)
             return say(.cancelLease(cancel), to: worker)
         case .recordTrial(let record):
-            stage { () throws(FleetError) in try ledger.record(record) }
+            stage { ledger throws(FleetError) in try ledger.record(record) }
             if record.state == .failed {
                 logger.warning("\(name(of: record.trial)) failed: \(record.failure)")
                 note("failed", work: .train(record.trial), record.failure)
             }
             if record.state.isTerminal { checkpoints.release(record.trial) }
         case .recordStudy(let study, let priority, let isPaused):
-            stage { () throws(FleetError) in try ledger.record(study: study, priority: priority, isPaused: isPaused) }
+            stage { ledger throws(FleetError) in try ledger.record(study: study, priority: priority, isPaused: isPaused) }
         case .studyFinished(let study, let state, let reason):
-            stage { () throws(FleetError) in try ledger.setState(state, reason: reason, of: study) }
+            stage { ledger throws(FleetError) in try ledger.setState(state, reason: reason, of: study) }
             logger.info("study \(studies[study]?.plan.name ?? "?") is \(state.rawValue)\(reason.isEmpty ? "" : ": \(reason)")")
             note(state.rawValue, study: study, reason)
             published = nil
@@ -83,9 +83,9 @@ extension CoordinatorHandler {
     }
 
     /// A write whose failure undoes the whole turn.
-    mutating func stage(_ write: () throws(FleetError) -> Void) {
+    mutating func stage(_ write: (Ledger) throws(FleetError) -> Void) {
         guard turn.failure == nil else { return }
-        do throws(FleetError) { try write() } catch { turn.failure = error }
+        do throws(FleetError) { try write(ledger) } catch { turn.failure = error }
     }
 
     // MARK: - Grants
@@ -160,7 +160,7 @@ extension CoordinatorHandler {
             report.worker == .coordinator ? dataTrials[report.trial]?.computed
             : arriving?.report == report ? arriving?.result : nil
         guard let result else { return .resultNotPersisted(report, shelf) }
-        stage { () throws(FleetError) in
+        stage { ledger throws(FleetError) in
             guard let payload = try? result.stored() else { throw FleetError(.internal, "a result cannot be written") }
             try ledger.add(report, to: shelf, payload: payload, cpu: result.cpu, received: Int64(Date().timeIntervalSince1970 * 1000))
         }
@@ -173,11 +173,15 @@ extension CoordinatorHandler {
     }
 
     private mutating func persist(_ report: PieceReport) -> Event {
-        stage { () throws(FleetError) in
-            try ledger.add(report, bytes: arrivingPieceBytes, received: Int64(Date().timeIntervalSince1970 * 1000))
+        let bytes = arrivingPieceBytes
+        stage { ledger throws(FleetError) in
+            try ledger.add(report, bytes: bytes, received: Int64(Date().timeIntervalSince1970 * 1000))
         }
         guard turn.failure == nil else { return .pieceNotPersisted(report) }
         note("accepted", work: report.lease.work, worker: report.worker, "\(report.lease.work)")
+        if case .preview(let trial, let step) = report.lease.work, let study = studies[trial.study] {
+            turn.previews.append(AcceptedPreview(trial: trial, step: step, digest: report.digest, study: study.plan.name))
+        }
         return .piecePersisted(report)
     }
 

@@ -18,12 +18,12 @@ package struct CoordinatorOptions: Sendable {
     package var advertised: [Endpoint] = []
     /// Without keys, whoever reaches the port can give work and take it; only for loopback.
     package var usesKeys = true
-    /// Where the keys for this machine's own user are kept besides the home; nil: nowhere.
-    package var credentials: CredentialStore? = CredentialStore()
     package var settings: CoordinationSettings
     /// The program with its version, for people.
     package var program: String
     package var logger: Logger
+    /// Where this user's programs look for keys: they find this coordinator there; nil to leave it at the home.
+    package var credentialStore: CredentialStore?
     /// The folder that a study's `model` means on this machine.
     package var locateModel: @Sendable (String) throws -> ModelFolder
     /// Gets the state of the fleet whenever it may have changed, on the coordinator's thread: it must not wait.

@@ -11,14 +11,15 @@ final class Doors: Sendable {
     let keys: CurveKeyPair?
     let store: KeyStore?
     let table: AccessTable
-    private let reloader: Mutex<AccessReloader>?
+    private let reloader: Mutex<AccessReloader?>
+    private let expected = Mutex<CurvePublicKey?>(nil)
 
     /// Doors that are open to everyone who can reach them.
     init() {
         keys = nil
         store = nil
         table = AccessTable()
-        reloader = nil
+        reloader = Mutex(nil)
     }
 
     /// - Throws: `AccessError` when the key folder is not private or not readable.
@@ -29,6 +30,11 @@ final class Doors: Sendable {
         self.table = table
         reloader = Mutex(try AccessReloader(store, table))
     }
+
+    /// The key with which the coordinator itself knocks at its doors to see that they are shut.
+    func expectStranger(_ key: CurvePublicKey) { expected.withLock { $0 = key } }
+
+    func isExpected(_ key: CurvePublicKey) -> Bool { expected.withLock { $0 == key } }
 
     /// Whether a key may connect at all.
     var decide: @Sendable (CurvePublicKey, String) -> Bool { { [table] key, _ in table.permits(key) != nil } }
@@ -43,7 +49,6 @@ final class Doors: Sendable {
     ///
     /// - Returns: the keys that lost rights.
     func reload() throws -> Set<CurvePublicKey> {
-        guard let reloader else { return [] }
-        return Set(try reloader.withLock { try $0.reloadIfChanged() }?.lost ?? [])
+        try reloader.withLock { try $0?.reloadIfChanged() }?.lost ?? []
     }
 }

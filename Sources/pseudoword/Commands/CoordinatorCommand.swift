@@ -30,6 +30,7 @@ struct CoordinatorCommand: ParsableCommand {
             logger: Program.logger("coordinator", level: verbose ? .debug : .info), locateModel: { try ModelLocation.folder($0) })
         options.advertised = try advertise.map(CoordinatorOption.parse)
         options.usesKeys = !insecure
+        options.credentialStore = CredentialStore()
         let service = try CoordinatorService(options)
         let actual = try service.start()
         defer { service.stop() }
@@ -38,7 +39,7 @@ struct CoordinatorCommand: ParsableCommand {
             announce("without keys; start a worker with: pseudoword worker --insecure --coordinator \(actual)")
         } else {
             announce("workers of this user on this machine: pseudoword worker --coordinator \(actual.forConnecting)")
-            let token = try service.joinToken(roles: [.worker], name: "token \(Date().formatted(.iso8601))")
+            let token = try service.joinToken()
             announce("another box joins once with: pseudoword worker --join \(token)")
             if endpoint.host == "*" || endpoint.host == "0.0.0.0" || endpoint.host == "::", advertise.isEmpty {
                 announce("the token names \(actual); say with --advertise tcp://HOST:PORT how other boxes find this one")
