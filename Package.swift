@@ -91,7 +91,11 @@ let package = Package(
             name: "TextualInversionTests",
             dependencies: ["TextualInversion", "ModelFiles", "Pictures", "StableDiffusion", "Studies", "Tensors"]),
         .testTarget(
-            name: "FleetTests", dependencies: ["Fleet", "Coordination", "Checkpoints", "ZeroMQ", "WireMessages", database, logging]),
+            name: "FleetTests",
+            dependencies: [
+                "Access", "Blobs", "Checkpoints", "Coordination", "Fleet", "StableDiffusion", "Studies", "TextualInversion", "WireMessages",
+                "ZeroMQ", database, logging,
+            ]),
 
         // The real program in real processes.
         .target(name: "ProcessTesting", dependencies: ["pseudoword"], path: "Tests/ProcessTesting"),
