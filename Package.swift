@@ -45,6 +45,7 @@ let package = Package(
         .target(name: "ZeroMQ", dependencies: ["CZeroMQ"]),
         .target(name: "WireMessages", dependencies: [protobuf]),
         .target(name: "Coordination"),
+        .target(name: "Simulation", dependencies: ["Coordination"]),
 
         // Where the two meet.
         .target(
@@ -56,8 +57,9 @@ let package = Package(
         .executableTarget(
             name: "pseudoword",
             dependencies: [
-                "Checkpoints", "Coordination", "Fleet", "ModelFiles", "Pictures", "StableDiffusion", "StarterModel", "Studies", "Tensors",
-                "TextualInversion", "ZeroMQ", argumentParser, logging,
+                "Checkpoints", "Coordination", "Fleet", "ModelFiles", "Pictures", "Simulation", "StableDiffusion", "StarterModel",
+                "Studies",
+                "Tensors", "TextualInversion", "ZeroMQ", argumentParser, logging,
             ]),
 
         // One table of operations for tests and benchmark.
@@ -74,6 +76,7 @@ let package = Package(
         .testTarget(name: "ZeroMQTests", dependencies: ["ZeroMQ"]),
         .testTarget(name: "WireMessagesTests", dependencies: ["WireMessages", protobuf]),
         .testTarget(name: "CoordinationTests", dependencies: ["Coordination"]),
+        .testTarget(name: "SimulationTests", dependencies: ["Simulation", "Coordination"]),
         .testTarget(
             name: "TextualInversionTests",
             dependencies: ["TextualInversion", "ModelFiles", "Pictures", "StableDiffusion", "Studies", "Tensors"]),
