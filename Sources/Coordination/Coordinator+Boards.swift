@@ -96,7 +96,7 @@ extension Coordinator {
             let crashes = (trial.crashStep ?? step) == step ? trial.record.crashes + 1 : 1
             update(id) { $0.crashStep = step }
             guard countCrash(id, crashes: crashes, what: "attempts at step \(step)", reason: message, &actions) else { return }
-        case .cancelled:
+        case .cancelled, .unable:
             break
         }
         postpone(id, until: now + settings.storageRetry)

@@ -2,6 +2,9 @@
 
 /// Leases of every kind: how they begin, are renewed, and end.
 extension Coordinator {
+    /// Heartbeats that a worker rests whose machine could not do its work.
+    private static let rest = 5
+
     mutating func grant(_ id: LeaseID, to worker: WorkerID, from: Int, to end: Int, at now: Instant, _ actions: inout [Action]) {
         begin(Lease(id: id, worker: worker, fromStep: from, toStep: end, granted: now, deadline: now + settings.lease))
         actions.append(.grant(Grant(worker: worker, lease: id, fromStep: from, toStep: end)))
@@ -67,13 +70,21 @@ extension Coordinator {
         _ worker: WorkerID, _ id: LeaseID, _ kind: FailureKind, _ message: String, at now: Instant, _ actions: inout [Action]
     ) {
         heard(worker, at: now, &actions)
-        updateWorker(worker) { $0.foreign.remove(id) }
+        updateWorker(worker) { worker in
+            worker.foreign.remove(id)
+            if kind == .unable { worker.restingBeats = Self.rest }
+        }
+        if kind == .unable, workers[worker]?.board != nil {
+            if leases[id]?.worker == worker { requeue(id, reason: message, &actions) }
+            leaveBoard(worker, reason: "its worker could not do its work", &actions)
+        }
         if case .train(let trial) = id.work {
             trainingFailed(worker, id, of: trial, kind, message, &actions)
             return
         }
         guard leases[id]?.worker == worker else { return }
         if kind == .cancelled { return requeue(id, reason: "its worker stopped it", &actions) }
+        if kind == .unable { return requeue(id, reason: message, &actions) }
         switch id.work {
         case .train: break
         case .gradient(let trial, let step, let slice), .evaluate(let trial, let step, let slice):
@@ -101,6 +112,8 @@ extension Coordinator {
             trainingCrashed(id, of: trialID, reason: message, &actions)
         case .cancelled:
             requeue(id, reason: "its worker stopped it", &actions)
+        case .unable:
+            requeue(id, reason: message, &actions)
         }
     }
 

@@ -2,11 +2,13 @@
 
 extension Coordinator {
     /// The present state of everything.
-    package func snapshot(now instant: Instant) -> Snapshot {
+    ///
+    /// - Parameter study: only this one; nil for all.
+    package func snapshot(now instant: Instant, study: StudyID? = nil) -> Snapshot {
         let now = max(instant, latest)
         let listed = workers.map { id, worker in snapshot(of: worker, id, at: now) }
         return Snapshot(
-            studies: order.compactMap { snapshot(of: $0) },
+            studies: (study.map { [$0] } ?? order).compactMap { snapshot(of: $0) },
             workers: listed.sorted { ($0.about.name, $0.id) < ($1.about.name, $1.id) },
             isStorageBlocked: storageBlockedUntil.map { now < $0 } ?? false)
     }

@@ -22,6 +22,7 @@ extension Coordinator {
     mutating func heartbeat(_ id: WorkerID, _ holding: [LeaseProgress], at now: Instant, _ actions: inout [Action]) {
         guard let worker = workers[id] else { return }
         heard(id, at: now, &actions)
+        if worker.restingBeats > 0 { updateWorker(id) { $0.restingBeats -= 1 } }
         if !worker.hasReported {
             updateWorker(id) { $0.hasReported = true }
             let held = Set(holding.map(\.lease))

@@ -77,9 +77,11 @@ package struct Coordinator: Sendable {
         return actions
     }
 
-    /// The next instant at which something is due without any event; a tick then is soon enough.
+    /// When the next tick should come at the latest, if nothing else happens before.
+    ///
+    /// Never further away than a heartbeat: a longer hole would look as if the coordinator itself had been stopped.
     package var nextDue: Instant? {
-        [timers.next, storageBlockedUntil].compactMap(\.self).min()
+        [timers.next, storageBlockedUntil, latest + settings.heartbeat].compactMap(\.self).min()
     }
 
     private mutating func take(_ event: Event, at now: Instant, _ actions: inout [Action]) {
@@ -110,6 +112,7 @@ package struct Coordinator: Sendable {
         case .stepOpened(let plan): stepOpened(plan, at: now)
         case .segmentComputed(let report): segmentComputed(report, at: now, &actions)
         case .stepFailed(let id, let kind, let message): stepFailed(id, kind, message: message, at: now, &actions)
+        case .storageRefused: storageBlockedUntil = now + settings.storageRetry
         case .tick: break
         }
     }

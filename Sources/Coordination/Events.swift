@@ -106,6 +106,9 @@ package enum Event: Hashable, Sendable {
     /// The answer to `Action.openTrial` or `Action.closeStep` when the trial cannot go on.
     case stepFailed(TrialID, FailureKind, message: String)
 
+    /// The ledger refused to write, and everything was read from it anew: nothing is granted for a while.
+    case storageRefused
+
     /// Time passed.
     case tick
 }

@@ -41,6 +41,8 @@ struct Worker: Sendable {
     var suspectedOf: Work?
     /// Seconds of its last slice.
     var sliceSeconds: Double?
+    /// Heartbeats until it gets work again, after its machine could not do what it was given.
+    var restingBeats = 0
     var acceptedSegments = 0
     var acceptedPieces = 0
     var keptSlices = 0
@@ -55,7 +57,7 @@ struct Worker: Sendable {
     var numericsClass: String { about.numericsClass }
 
     /// Work may be given to it.
-    var isServing: Bool { state == .connected && hasReported && foreign.isEmpty }
+    var isServing: Bool { state == .connected && hasReported && foreign.isEmpty && restingBeats == 0 }
 
     /// Its class if it has nothing to do; nil if it is busy or must not get work.
     var idleClass: String? { isServing && leases.isEmpty && board == nil ? numericsClass : nil }

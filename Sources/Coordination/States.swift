@@ -51,6 +51,8 @@ package enum FailureKind: String, Sendable, CaseIterable {
     case `internal`
     /// Stopped on request; nobody's fault.
     case cancelled
+    /// The worker's machine cannot do it now, such as with a full disk: never the work's fault, and the worker rests for a while.
+    case unable
 }
 
 /// The coordinator's patience.

@@ -21,6 +21,17 @@ extension Simulator {
         owner = Owner(studies, ledger: ledger, settings: settings, at: clock)
     }
 
+    /// The disk refused: the coordinator's value is one that never heard of this turn.
+    private mutating func startOver() {
+        note(.diskRefusal)
+        revive()
+        let now = clock
+        owner?.run(.storageRefused, at: now)
+        if !isIntroducing { agenda.add(.introductions, at: self.now + 100) }
+        isIntroducing = true
+        schedule()
+    }
+
     mutating func crash() {
         count()
         owner = nil
@@ -102,11 +113,7 @@ extension Simulator {
             report.commits += 1
             if shouldCrash(number, isAfter: false) { return crash() }
             if now < diskRefusesUntil {
-                note(.diskRefusal)
-                revive()
-                if !isIntroducing { agenda.add(.introductions, at: now + 100) }
-                isIntroducing = true
-                return schedule()
+                return startOver()
             }
             for write in owner.staged { ledger.apply(write, studies) }
             if shouldCrash(number, isAfter: true) { return crash() }

@@ -80,7 +80,8 @@ extension Simulator {
         if !isCalm, options.faults.contains(.failure), random.oneIn(40) {
             note(.failure)
             workers[worker].tasks.remove(at: place)
-            send(.failed(task.grant.lease, random.oneIn(3) ? .cancelled : .internal), from: worker)
+            let kinds: [FailureKind] = [.internal, .internal, .cancelled, .unable]
+            send(.failed(task.grant.lease, kinds[random.below(kinds.count)]), from: worker)
         } else {
             let result = workers[worker].result(of: task, study)
             if task.grant.lease.work.isSlice {
