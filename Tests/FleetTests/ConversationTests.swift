@@ -67,7 +67,8 @@ struct ConversationTests {
         let grant = try await peer.next(RawPeer.trainGrant)
         try peer.send(.briefRequest(.with { $0.brief = grant.brief }))
         let reply = try await peer.next { if case .briefReply(let reply) = $0 { reply } else { nil } }
-        #expect(reply.brief == grant.brief && reply.studyJson == (try FakeStudy().settings().canonicalJSON()))
+        let json = try FakeStudy().settings().canonicalJSON()
+        #expect(reply.brief == grant.brief && reply.studyJson == json)
         #expect(reply.manifestJson.isEmpty && reply.shards.isEmpty && reply.modelFolder.isEmpty)
         try peer.send(.briefRequest(.with { $0.brief = Data(count: 32) }))
         #expect(try await peer.next(RawPeer.refusal) == .notFound)
