@@ -116,8 +116,7 @@ struct ClientTests {
         try await coordinator.waitUntilEnded()
         try await bench.expectUndisturbedResult()
         let (trial, file) = try await aside { try client.checkpoint(study: "teal-heart", trial: nil) }
-        let path = Home.checkpoint(in: bench.home, study: "teal-heart", trial: 0)
-        let kept = try Data(contentsOf: path)
+        let kept = try Data(contentsOf: Home.checkpoint(in: bench.home, study: "teal-heart", trial: 0))
         #expect(trial == 0 && file == kept)
         worker.stop()
         coordinator.stop()
