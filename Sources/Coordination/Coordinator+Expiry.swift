@@ -6,60 +6,110 @@ extension Coordinator {
     mutating func forgiveGap(at now: Instant) {
         let deadline = now + settings.lease
         for (id, worker) in workers where worker.state != .lost {
-            workers[id]?.heard = now
-            if worker.goneAt != nil { workers[id]?.goneAt = deadline }
-            for lease in worker.leases {
-                update(lease.trial) { $0.lease?.deadline = deadline }
+            updateWorker(id) { worker in
+                worker.heard = now
+                if worker.goneAt != nil { worker.goneAt = deadline }
             }
         }
-        for study in open {
-            for index in studies[study]?.trials.indices ?? 0..<0 {
-                update(TrialID(study: study, index: index)) { trial in
-                    if trial.reclaimUntil != nil { trial.reclaimUntil = deadline }
-                }
+        for id in leases.keys { leases[id]?.deadline = deadline }
+        for (id, study) in studies where study.state == .running {
+            if study.encoding.notBefore != nil { studies[id]?.encoding.notBefore = deadline }
+            for trial in study.trials where trial.notBefore != nil { update(trial.record.trial) { $0.notBefore = deadline } }
+        }
+        for id in boards.keys { boards[id]?.forgiveGap(at: now) }
+    }
+
+    /// Looks after everything whose time has come.
+    mutating func expire(at now: Instant, _ actions: inout [Action]) {
+        if let until = storageBlockedUntil, now >= until {
+            storageBlockedUntil = nil
+            isUnassigned = true
+        }
+        while let timer = timers.take(until: now) {
+            switch timer.subject {
+            case .worker(let id):
+                if workers[id]?.wakeAt == timer.at { inspect(id, at: now, &actions) }
+            case .trial(let id):
+                guard let until = trial(id)?.notBefore else { break }
+                if until <= now { update(id) { $0.notBefore = nil } } else { timers.set(timer.subject, at: until) }
+            case .study(let id):
+                guard let until = studies[id]?.encoding.notBefore else { break }
+                if until <= now { updateStudy(id) { $0.encoding.notBefore = nil } } else { timers.set(timer.subject, at: until) }
+            case .board(let id):
+                inspect(board: id, at: now, &actions)
             }
         }
     }
 
+    /// The worker is looked at by `instant` at the latest.
+    mutating func wake(_ id: WorkerID, by instant: Instant) {
+        guard let worker = workers[id] else { return }
+        if let wakeAt = worker.wakeAt, wakeAt <= instant { return }
+        updateWorker(id) { $0.wakeAt = instant }
+        timers.set(.worker(id), at: instant)
+    }
+
     /// Silence makes a worker suspect, then lost; a lost worker's leases, and leases past their deadline, go back to the queue.
-    mutating func expire(at now: Instant, _ actions: inout [Action]) {
-        for id in workers.keys.sorted() {
-            guard let worker = workers[id] else { continue }
-            let silence = now - worker.heard
-            if worker.state == .lost {
-                if silence >= settings.forgetAfter { workers[id] = nil }
-                continue
-            }
-            if silence >= settings.lease || worker.goneAt.map({ $0 <= now }) ?? false {
-                lose(id, &actions)
-                continue
-            }
+    private mutating func inspect(_ id: WorkerID, at now: Instant, _ actions: inout [Action]) {
+        guard let worker = workers[id] else { return }
+        updateWorker(id) { $0.wakeAt = nil }
+        let silence = now - worker.heard
+        if worker.state == .lost {
+            if silence >= settings.forgetAfter { return forget(id) }
+        } else if silence >= settings.lease || worker.goneAt.map({ $0 <= now }) ?? false {
+            lose(id, &actions)
+        } else {
             if silence >= settings.suspectAfter, worker.state != .suspect {
-                workers[id]?.state = .suspect
-                actions.append(.workerChanged(id, .suspect))
+                change(id, to: .suspect, &actions)
+                leaveBoard(id, reason: "its worker is silent", &actions)
             }
             for lease in worker.leases.sorted() {
-                guard let held = trial(lease.trial)?.lease, held.deadline <= now else { continue }
+                guard let held = leases[lease], held.deadline <= now else { continue }
                 actions.append(.cancelLease(id, lease, reason: "no heartbeat showed it before its deadline"))
                 requeue(lease, reason: "its worker no longer shows it", &actions)
             }
+        }
+        if let due = due(of: id) { wake(id, by: due) }
+    }
+
+    /// When the worker has to be looked at next, if nothing is heard of it.
+    private func due(of id: WorkerID) -> Instant? {
+        guard let worker = workers[id] else { return nil }
+        switch worker.state {
+        case .lost: return worker.heard + settings.forgetAfter
+        case .suspect, .connected, .draining:
+            let silent = worker.heard + (worker.state == .suspect ? settings.lease : settings.suspectAfter)
+            let deadlines = worker.leases.compactMap { leases[$0]?.deadline }
+            return min(silent, worker.goneAt ?? silent, deadlines.min() ?? silent)
         }
     }
 
     private mutating func lose(_ id: WorkerID, _ actions: inout [Action]) {
         guard let worker = workers[id] else { return }
-        workers[id]?.state = .lost
-        workers[id]?.goneAt = nil
-        workers[id]?.foreign = []
-        actions.append(.workerChanged(id, .lost))
+        change(id, to: .lost, &actions)
+        updateWorker(id) { worker in
+            worker.goneAt = nil
+            worker.suspectedOf = nil
+            worker.foreign = []
+        }
+        leaveBoard(id, reason: "its worker is lost", &actions)
+        if let work = worker.suspectedOf { sliceVanished(work, id, name: worker.about.name, &actions) }
         for lease in worker.leases.sorted() {
-            guard let held = trial(lease.trial)?.lease else { continue }
-            if held.isUnreachable, held.progress != nil, trial(lease.trial)?.pending == nil {
-                update(lease.trial) { $0.vanished.insert(id) }
-                countCrash(lease, reason: "worker \(worker.about.name) vanished while it trained them", &actions)
+            guard let held = leases[lease] else { continue }
+            if held.isUnreachable, held.progress != nil, !isPending(lease.work) {
+                vanished(held, name: worker.about.name, &actions)
             } else {
                 requeue(lease, reason: "worker \(worker.about.name) is lost", &actions)
             }
+        }
+    }
+
+    private func isPending(_ work: Work) -> Bool {
+        switch work {
+        case .train(let id), .gradient(let id, _, _), .evaluate(let id, _, _): trial(id)?.pending != nil
+        case .encode(let study, let part):
+            studies[study].map { $0.encoding.parts.indices.contains(part) && $0.encoding.parts[part].pending != nil } ?? false
+        case .preview(let id, let step): studies[id.study]?.previews.entry(Previews.Key(trial: id.index, step: step))?.pending != nil
         }
     }
 }

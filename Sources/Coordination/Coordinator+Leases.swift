@@ -1,112 +1,162 @@
 // SPDX-License-Identifier: Apache-2.0
 
+/// Leases of every kind: how they begin, are renewed, and end.
 extension Coordinator {
-    /// Gives waiting trials to idle workers: studies by submission, trials by index, one lease a worker.
-    mutating func assign(at now: Instant, _ actions: inout [Action]) {
-        if let until = storageBlockedUntil {
-            if now < until { return }
-            storageBlockedUntil = nil
-        }
-        guard !open.isEmpty else { return }
-        var idle = workers.filter {
-            $0.value.state == .connected && $0.value.hasReported && $0.value.leases.isEmpty && $0.value.foreign.isEmpty
-        }
-        .keys.sorted(by: >)
-        for study in open {
-            for trial in studies[study]?.trials ?? [] {
-                guard let first = idle.last else { return }
-                guard trial.record.state == .waiting, trial.lease == nil, trial.pending == nil else { continue }
-                if let until = trial.reclaimUntil, now < until { continue }
-                guard let end = segmentEnd(of: trial) else { continue }
-                let worker = idle.last { $0 == trial.lastWorker } ?? first
-                idle.removeAll { $0 == worker }
-                grant(trial, to: worker, until: end, at: now, &actions)
+    /// Heartbeats that a worker rests whose machine could not do its work.
+    private static let rest = 5
+
+    mutating func grant(_ id: LeaseID, to worker: WorkerID, from: Int, to end: Int, at now: Instant, _ actions: inout [Action]) {
+        begin(Lease(id: id, worker: worker, fromStep: from, toStep: end, granted: now, deadline: now + settings.lease))
+        actions.append(.grant(Grant(worker: worker, lease: id, fromStep: from, toStep: end)))
+    }
+
+    mutating func begin(_ lease: Lease) {
+        leases[lease.id] = lease
+        updateWorker(lease.worker) { $0.leases.insert(lease.id) }
+        wake(lease.worker, by: lease.deadline)
+    }
+
+    mutating func renew(_ progress: LeaseProgress, at now: Instant) {
+        guard let lease = leases[progress.lease] else { return }
+        var believed = progress
+        believed.step = min(max(progress.step, lease.fromStep), lease.toStep)
+        leases[lease.id]?.deadline = now + settings.lease
+        leases[lease.id]?.progress = believed
+        leases[lease.id]?.isUnreachable = false
+    }
+
+    /// Ends the lease without a word; its work waits for another one.
+    mutating func drop(_ id: LeaseID) {
+        guard let lease = leases.removeValue(forKey: id) else { return }
+        updateWorker(lease.worker) { $0.leases.remove(id) }
+        switch id.work {
+        case .train(let trial):
+            update(trial) { trial in
+                trial.lease = nil
+                if trial.record.state == .running { trial.record.state = .waiting }
             }
+        case .gradient(let trial, _, let slice), .evaluate(let trial, _, let slice):
+            boards[trial]?.release(slice, lease: id, worker: lease.worker, at: latest)
+            undealt.insert(trial)
+        case .encode(let study, let part):
+            updateStudy(study) { $0.encoding.update(part) { $0.lease = nil } }
+        case .preview(let trial, _):
+            updateStudy(trial.study) { $0.previews.lease = nil }
         }
     }
 
-    private mutating func grant(_ trial: Trial, to worker: WorkerID, until end: Int, at now: Instant, _ actions: inout [Action]) {
-        let id = LeaseID(trial: trial.record.trial, attempt: trial.record.attempt + 1)
-        let lease = Lease(id: id, worker: worker, fromStep: trial.record.step, toStep: end, deadline: now + settings.lease)
-        update(id.trial) { trial in
-            trial.record.attempt = id.attempt
-            trial.attemptStart = trial.record.step
-            trial.record.state = .running
-            trial.reclaimUntil = nil
-            trial.lease = lease
-            trial.lastWorker = worker
-        }
-        workers[worker]?.leases.insert(id)
-        actions.append(.grant(Grant(worker: worker, lease: id, fromStep: lease.fromStep, toStep: end)))
+    /// Ends the lease and tells its worker.
+    mutating func cancel(_ id: LeaseID, telling reason: String, _ actions: inout [Action]) {
+        guard let lease = leases[id] else { return }
+        actions.append(.cancelLease(lease.worker, id, reason: reason))
+        drop(id)
     }
 
-    /// Ends the trial's lease, if it has one, and tells the worker; the trial waits again.
-    mutating func revoke(_ id: TrialID, telling reason: String, _ actions: inout [Action]) {
-        guard let lease = trial(id)?.lease else { return }
-        actions.append(.cancelLease(lease.worker, lease.id, reason: reason))
-        drop(lease)
-    }
-
-    /// Ends the lease without a word to its worker; the trial waits for another one.
+    /// Ends the lease without a word to its worker, and notes that its work waits for another one.
     mutating func requeue(_ id: LeaseID, reason: String, _ actions: inout [Action]) {
-        guard let trial = trial(id.trial), let lease = trial.lease, lease.id == id else { return }
-        drop(lease)
-        actions.append(.requeued(id.trial, fromStep: lease.fromStep, reason: reason))
-        record(id.trial, &actions)
+        guard leases[id] != nil else { return }
+        drop(id)
+        actions.append(.requeued(id, reason: reason))
+        if case .train(let trial) = id.work { record(trial, &actions) }
     }
 
-    mutating func drop(_ lease: Lease) {
-        workers[lease.worker]?.leases.remove(lease.id)
-        update(lease.id.trial) { trial in
-            trial.lease = nil
-            if trial.record.state == .running { trial.record.state = .waiting }
-        }
-    }
-
-    mutating func grantRefused(_ id: LeaseID, at now: Instant) {
-        guard let lease = trial(id.trial)?.lease, lease.id == id else { return }
-        drop(lease)
+    mutating func grantRefused(_ id: LeaseID, at now: Instant, _ actions: inout [Action]) {
+        guard leases[id] != nil else { return }
+        drop(id)
         storageBlockedUntil = now + settings.storageRetry
     }
 
     mutating func leaseFailed(
         _ worker: WorkerID, _ id: LeaseID, _ kind: FailureKind, _ message: String, at now: Instant, _ actions: inout [Action]
     ) {
-        if workers[worker] != nil { heard(worker, at: now, &actions) }
-        workers[worker]?.foreign.remove(id)
-        guard let trial = trial(id.trial), isOpen(id.trial.study), !trial.record.state.isTerminal else { return }
-        // Nobody else has the work: an answer after the deadline, or after a restart, is as good as one in time.
-        let isCurrent = trial.lease.map { $0.id == id && $0.worker == worker } ?? (trial.record.attempt == id.attempt)
-        guard isCurrent, trial.failedAttempt < id.attempt, trial.pending == nil else { return }
-        update(id.trial) { $0.failedAttempt = id.attempt }
-        switch kind {
-        case .input, .numeric:
-            if let lease = trial.lease { drop(lease) }
-            end(id.trial, as: .failed, reason: message, &actions)
-        case .internal:
-            countCrash(id, reason: message, &actions)
-        case .cancelled:
-            requeue(id, reason: "its worker stopped it", &actions)
+        heard(worker, at: now, &actions)
+        updateWorker(worker) { worker in
+            worker.foreign.remove(id)
+            if kind == .unable { worker.restingBeats = Self.rest }
+        }
+        if case .train(let trial) = id.work {
+            trainingFailed(worker, id, of: trial, kind, message, &actions)
+            return
+        }
+        guard leases[id]?.worker == worker else { return }
+        if kind == .cancelled { return requeue(id, reason: "its worker stopped it", &actions) }
+        if kind == .unable { return requeue(id, reason: message, &actions) }
+        switch id.work {
+        case .train: break
+        case .gradient(let trial, let step, let slice), .evaluate(let trial, let step, let slice):
+            sliceFailed(id, of: trial, step: step, slice: slice, worker, kind, message, &actions)
+        case .encode(let study, let part):
+            encodingFailed(id, of: study, part: part, isLasting: kind != .internal, message, &actions)
+        case .preview(let trial, let step):
+            previewFailed(id, of: trial, step: step, isLasting: kind != .internal, message, &actions)
         }
     }
 
-    /// One more crash on the same segment: the trial waits for another attempt, or fails when there were too many.
-    mutating func countCrash(_ id: LeaseID, reason: String, _ actions: inout [Action]) {
-        guard let trial = trial(id.trial) else { return }
-        let crashes = trial.record.crashes + 1
-        update(id.trial) { $0.record.crashes = crashes }
-        guard crashes >= settings.crashLimit else {
-            if trial.lease?.id == id {
-                requeue(id, reason: reason, &actions)
-            } else {
-                record(id.trial, &actions)
-            }
-            return
+    private mutating func trainingFailed(
+        _ worker: WorkerID, _ id: LeaseID, of trialID: TrialID, _ kind: FailureKind, _ message: String, _ actions: inout [Action]
+    ) {
+        guard let trial = trial(trialID), isOpen(trialID.study), !trial.record.state.isTerminal else { return }
+        // Nobody else has the work: an answer after the deadline, or after a restart, is as good as one in time.
+        let isCurrent = trial.lease.map { $0 == id && leases[$0]?.worker == worker } ?? (trial.record.attempt == id.attempt)
+        guard isCurrent, trial.failedAttempt < id.attempt, trial.pending == nil else { return }
+        update(trialID) { $0.failedAttempt = id.attempt }
+        switch kind {
+        case .input, .numeric:
+            drop(id)
+            end(trialID, as: .failed, reason: message, &actions)
+        case .internal:
+            trainingCrashed(id, of: trialID, reason: message, &actions)
+        case .cancelled:
+            requeue(id, reason: "its worker stopped it", &actions)
+        case .unable:
+            requeue(id, reason: message, &actions)
         }
-        if let lease = trial.lease { drop(lease) }
+    }
+
+    mutating func trainingCrashed(_ id: LeaseID, of trialID: TrialID, reason: String, _ actions: inout [Action]) {
+        guard let trial = trial(trialID) else { return }
+        let isHeld = leases[id] != nil
+        drop(id)
         let steps = "steps \(trial.record.step) to \(segmentEnd(of: trial) ?? trial.record.step)"
-        end(
-            id.trial, as: .failed, reason: "\(steps) crashed their worker \(crashes) times without progress; the last time: \(reason)",
-            &actions)
+        guard countCrash(trialID, crashes: trial.record.crashes + 1, what: steps, reason: reason, &actions) else { return }
+        if isHeld { actions.append(.requeued(id, reason: reason)) }
+        record(trialID, &actions)
+    }
+
+    /// The worker of this lease died, it seems, of what it computed.
+    mutating func vanished(_ lease: Lease, name: String, _ actions: inout [Action]) {
+        let reason = "worker \(name) vanished while it computed them"
+        switch lease.id.work {
+        case .train(let trial):
+            update(trial) { $0.vanished.insert(lease.worker) }
+            vanishings[lease.worker, default: []].insert(lease.id.work)
+            trainingCrashed(lease.id, of: trial, reason: reason, &actions)
+        case .gradient, .evaluate:
+            drop(lease.id)
+        case .encode(let study, let part):
+            updateStudy(study) { $0.encoding.update(part) { $0.vanished.insert(lease.worker) } }
+            vanishings[lease.worker, default: []].insert(lease.id.work)
+            encodingFailed(lease.id, of: study, part: part, isLasting: false, reason, &actions)
+        case .preview(let trial, let step):
+            previewFailed(lease.id, of: trial, step: step, isLasting: false, reason, &actions)
+        }
+    }
+
+    /// A worker that comes back did not die: what was counted against its work is taken back.
+    mutating func forgiveVanishing(of id: WorkerID, _ actions: inout [Action]) {
+        for work in (vanishings.removeValue(forKey: id) ?? []).sorted(by: { LeaseID($0, attempt: 0) < LeaseID($1, attempt: 0) }) {
+            if case .encode(let study, let part) = work {
+                updateStudy(study) { study in
+                    study.encoding.update(part) { if $0.vanished.remove(id) != nil { $0.crashes = max(0, $0.crashes - 1) } }
+                }
+            }
+            guard let trialID = work.trial, let trial = trial(trialID), trial.vanished.contains(id) else { continue }
+            update(trialID) { trial in
+                trial.vanished.remove(id)
+                if !trial.record.state.isTerminal { trial.record.crashes = max(0, trial.record.crashes - 1) }
+            }
+            boards[trialID]?.forgiveCrash(of: work)
+            if !trial.record.state.isTerminal { record(trialID, &actions) }
+        }
     }
 }

@@ -4,15 +4,21 @@ extension Coordinator {
     /// Brings a study back from the ledger, and repairs what a crash between two writes left behind.
     mutating func restore(_ facts: StudyFacts, at now: Instant) {
         precondition(facts.trials.count == facts.plan.trialCount, "study \(facts.plan.id): one entry for each trial")
-        var study = Study(plan: facts.plan, state: facts.state, trials: facts.trials.map(Trial.init))
-        if study.state == .running {
-            for index in study.trials.indices {
-                repair(&study.trials[index], plan: facts.plan, at: now)
-            }
+        let id = facts.plan.id
+        var trials = facts.trials.map(Trial.init)
+        if facts.state == .running {
+            for index in trials.indices { repair(&trials[index], plan: facts.plan, at: now) }
         }
-        studies[facts.plan.id] = study
-        order.append(facts.plan.id)
-        if study.state == .running { open.append(facts.plan.id) }
+        studies[id] = Study(facts, trials: trials)
+        order.append(id)
+        for trial in trials {
+            if let until = trial.notBefore { timers.set(.trial(trial.record.trial), at: until) }
+        }
+        if facts.state == .running, let encoding = studies[id]?.encoding, !encoding.isComplete {
+            studies[id]?.encoding.notBefore = now + settings.reclaim
+            timers.set(.study(id), at: now + settings.reclaim)
+        }
+        updateStudy(id) { _ in }
     }
 
     /// The segments are the truth; the trial's row may be older than they are.
@@ -29,76 +35,107 @@ extension Coordinator {
             trial.record.state = .complete
         } else if trial.record.state == .running {
             trial.record.state = .waiting
-            trial.attemptStart = isUpToDate ? trial.record.step : nil
-            trial.reclaimUntil = now + settings.reclaim
+            // Slices are nobody's to claim.
+            if plan.parallelism == .trials {
+                trial.attemptStart = isUpToDate ? trial.record.step : nil
+                trial.notBefore = now + settings.reclaim
+            }
         }
         if trial.record != before { unrecorded.append(trial.record) }
     }
 
     mutating func submit(_ plan: StudyPlan) {
         guard studies[plan.id] == nil else { return }
-        let trials = (0..<plan.trialCount).map { index in
-            Trial(TrialFacts(record: TrialRecord(trial: TrialID(study: plan.id, index: index))))
-        }
-        studies[plan.id] = Study(plan: plan, state: .running, trials: trials)
-        order.append(plan.id)
-        order.sort()
-        open.append(plan.id)
-        open.sort()
+        let records = (0..<plan.trialCount).map { TrialFacts(record: TrialRecord(trial: TrialID(study: plan.id, index: $0))) }
+        let facts = StudyFacts(plan: plan, state: .running, trials: records)
+        studies[plan.id] = Study(facts, trials: records.map(Trial.init))
+        order.insert(plan.id, at: order.lowerBound { $0 < plan.id })
+        updateStudy(plan.id) { _ in }
     }
 
     mutating func cancel(_ id: StudyID, _ actions: inout [Action]) {
         guard let study = studies[id], study.state == .running else { return }
-        for trial in study.trials where !trial.record.state.isTerminal {
-            end(trial.record.trial, as: .pruned, reason: "the study was cancelled", &actions)
+        let reason = "the study was cancelled"
+        revokeAll(of: id, telling: reason, &actions)
+        endTrials(of: id, as: .pruned, reason: reason, &actions)
+        updateStudy(id) { study in
+            study.state = .cancelled
+            study.previews.wanted = []
         }
-        studies[id]?.state = .cancelled
-        open.removeAll { $0 == id }
-        actions.append(.studyFinished(id, .cancelled))
+        actions.append(.studyFinished(id, .cancelled, reason: reason))
     }
 
-    mutating func pause(_ id: TrialID, _ actions: inout [Action]) {
-        guard let trial = trial(id), trial.record.state == .waiting || trial.record.state == .running else { return }
-        revoke(id, telling: "the trial was paused", &actions)
-        update(id) { $0.record.state = .paused }
-        record(id, &actions)
-    }
-
-    mutating func resume(_ id: TrialID, _ actions: inout [Action]) {
-        guard let trial = trial(id), trial.record.state == .paused, isOpen(id.study) else { return }
-        update(id) { $0.record.state = .waiting }
-        record(id, &actions)
-    }
-
-    /// Ends a trial, or, while a result is on its way to the disk, arranges its end for when that is settled.
-    mutating func end(_ id: TrialID, as state: TrialState, reason: String, _ actions: inout [Action]) {
-        guard let trial = trial(id), !trial.record.state.isTerminal, isOpen(id.study) else { return }
-        revoke(id, telling: reason, &actions)
-        if trial.pending != nil {
-            update(id) { $0.closing = (state, reason) }
-            return
+    /// Something that every trial needs cannot be had.
+    mutating func fail(_ id: StudyID, reason: String, _ actions: inout [Action]) {
+        guard isOpen(id) else { return }
+        revokeAll(of: id, telling: reason, &actions)
+        endTrials(of: id, as: .failed, reason: reason, &actions)
+        updateStudy(id) { study in
+            study.state = .failed
+            study.failure = reason
         }
-        update(id) { trial in
-            trial.record.state = state
-            trial.record.failure = state == .complete ? "" : reason
-            trial.closing = nil
-            trial.vanished = []
-        }
-        record(id, &actions)
+        actions.append(.studyFinished(id, .failed, reason: reason))
     }
 
-    func record(_ id: TrialID, _ actions: inout [Action]) {
-        if let trial = trial(id) { actions.append(.recordTrial(trial.record)) }
+    private mutating func endTrials(of id: StudyID, as state: TrialState, reason: String, _ actions: inout [Action]) {
+        for index in 0..<(studies[id]?.plan.trialCount ?? 0) {
+            end(TrialID(study: id, index: index), as: state, reason: reason, &actions)
+        }
+    }
+
+    mutating func pause(study id: StudyID, _ actions: inout [Action]) {
+        guard let study = studies[id], !study.isPaused, study.state != .cancelled else { return }
+        updateStudy(id) { $0.isPaused = true }
+        revokeAll(of: id, telling: "the study was paused", &actions)
+        recordStudy(id, &actions)
+    }
+
+    mutating func resume(study id: StudyID, _ actions: inout [Action]) {
+        guard studies[id]?.isPaused ?? false else { return }
+        updateStudy(id) { $0.isPaused = false }
+        recordStudy(id, &actions)
+    }
+
+    mutating func prioritize(_ id: StudyID, _ priority: Int, _ actions: inout [Action]) {
+        guard let study = studies[id], study.priority != priority else { return }
+        updateStudy(id) { $0.priority = priority }
+        isUnbalanced = true
+        isUnassigned = true
+        recordStudy(id, &actions)
+    }
+
+    private func recordStudy(_ id: StudyID, _ actions: inout [Action]) {
+        guard let study = studies[id] else { return }
+        actions.append(.recordStudy(id, priority: study.priority, isPaused: study.isPaused))
+    }
+
+    /// Calls off everything that workers compute for the study.
+    private mutating func revokeAll(of id: StudyID, telling reason: String, _ actions: inout [Action]) {
+        for board in boards.keys.sorted() where board.study == id {
+            revoke(board, telling: reason, &actions)
+            record(board, &actions)
+        }
+        for lease in leases.keys.filter({ $0.work.study == id }).sorted() {
+            cancel(lease, telling: reason, &actions)
+            if case .train(let trial) = lease.work { record(trial, &actions) }
+        }
     }
 
     /// Ends the studies whose trials have all ended.
+    ///
+    /// Previews that are still wanted go on; nobody waits for them.
     mutating func settle(_ actions: inout [Action]) {
-        for id in open {
-            guard let study = studies[id], study.trials.allSatisfy({ $0.record.state.isTerminal }) else { continue }
-            let state: StudyState = study.trials.contains { $0.record.state == .complete } ? .complete : .failed
-            studies[id]?.state = state
-            actions.append(.studyFinished(id, state))
+        guard !ending.isEmpty else { return }
+        for id in Set(ending).sorted() {
+            guard let study = studies[id], study.state == .running, study.isDone else { continue }
+            let state: StudyState = (study.counts[.complete] ?? 0) > 0 ? .complete : .failed
+            updateStudy(id) { $0.state = state }
+            for part in study.encoding.parts {
+                if let lease = part.lease { cancel(lease, telling: "its study has ended", &actions) }
+            }
+            let reason = state == .failed ? "none of its trials is complete" : ""
+            actions.append(.studyFinished(id, state, reason: reason))
         }
-        open = open.filter(isOpen)
+        ending = []
     }
 }

@@ -2,19 +2,29 @@
 
 extension Coordinator {
     mutating func hello(_ id: WorkerID, _ about: WorkerDescription, at now: Instant, _ actions: inout [Action]) {
-        var worker = workers[id] ?? Worker(about: about, now: now)
-        worker.about = about
-        worker.hasReported = false
-        workers[id] = worker
+        if workers[id] == nil {
+            workers[id] = Worker(about: about, now: now)
+        } else {
+            // It gets slices again when it has said what it holds.
+            leaveBoard(id, reason: "its worker came back", &actions)
+            updateWorker(id) { worker in
+                worker.about = about
+                worker.hasReported = false
+                worker.answered = nil
+            }
+        }
         heard(id, at: now, &actions)
+        wake(id, by: now + settings.suspectAfter)
         forgiveVanishing(of: id, &actions)
+        if workers[id]?.isDraining ?? false { actions.append(.drain(id)) }
     }
 
     mutating func heartbeat(_ id: WorkerID, _ holding: [LeaseProgress], at now: Instant, _ actions: inout [Action]) {
         guard let worker = workers[id] else { return }
         heard(id, at: now, &actions)
+        if worker.restingBeats > 0 { updateWorker(id) { $0.restingBeats -= 1 } }
         if !worker.hasReported {
-            workers[id]?.hasReported = true
+            updateWorker(id) { $0.hasReported = true }
             let held = Set(holding.map(\.lease))
             for lease in worker.leases.sorted() where !held.contains(lease) {
                 // It never received the grant, or dropped it: no reason to wait for the deadline.
@@ -26,44 +36,61 @@ extension Coordinator {
 
     mutating func goodbye(_ id: WorkerID, _ actions: inout [Action]) {
         guard let worker = workers[id] else { return }
+        leaveBoard(id, reason: "its worker left", &actions)
         for lease in worker.leases.sorted() {
             requeue(lease, reason: "its worker left", &actions)
         }
-        workers[id] = nil
+        forget(id)
     }
 
     /// Gives the worker a short while to reconnect, then it counts as lost.
     mutating func unreachable(_ id: WorkerID, at now: Instant, _ actions: inout [Action]) {
         guard let worker = workers[id], worker.state != .lost, worker.goneAt == nil else { return }
         let deadline = now + settings.reclaim
-        workers[id]?.goneAt = deadline
+        updateWorker(id) { $0.goneAt = deadline }
         change(id, to: .suspect, &actions)
         for lease in worker.leases {
-            update(lease.trial) { trial in
-                guard let held = trial.lease else { return }
-                trial.lease?.isUnreachable = true
-                trial.lease?.deadline = min(held.deadline, deadline)
-            }
+            guard let held = leases[lease] else { continue }
+            leases[lease]?.isUnreachable = true
+            leases[lease]?.deadline = min(held.deadline, deadline)
         }
+        wake(id, by: deadline)
+        leaveBoard(id, reason: "the connection to its worker broke", isDeath: true, &actions)
     }
 
     mutating func drain(_ id: WorkerID, _ actions: inout [Action]) {
-        guard let worker = workers[id] else { return }
-        workers[id]?.isDraining = true
+        guard let worker = workers[id], !worker.isDraining else { return }
+        updateWorker(id) { $0.isDraining = true }
         if worker.state == .connected { change(id, to: .draining, &actions) }
+        leaveBoard(id, reason: "its worker is drained", &actions)
+        actions.append(.drain(id))
     }
 
     /// Any word from a worker shows that it lives, however long it was given up for.
     mutating func heard(_ id: WorkerID, at now: Instant, _ actions: inout [Action]) {
         guard let worker = workers[id] else { return }
-        workers[id]?.heard = now
-        workers[id]?.goneAt = nil
-        change(id, to: worker.isDraining ? .draining : .connected, &actions)
+        updateWorker(id) { worker in
+            worker.heard = now
+            worker.goneAt = nil
+            worker.suspectedOf = nil
+        }
+        if let work = worker.suspectedOf { acquit(id, of: work) }
+        let state: WorkerState = worker.isDraining ? .draining : .connected
+        guard worker.state != state else { return }
+        change(id, to: state, &actions)
+        wake(id, by: now + settings.suspectAfter)
     }
 
-    private mutating func change(_ id: WorkerID, to state: WorkerState, _ actions: inout [Action]) {
+    /// It did not die of the slice.
+    private mutating func acquit(_ id: WorkerID, of work: Work) {
+        guard let trial = work.trial, let slice = boards[trial]?.slice(of: work) else { return }
+        boards[trial]?.places[slice].suspected.removeAll { $0 == id }
+        undealt.insert(trial)
+    }
+
+    mutating func change(_ id: WorkerID, to state: WorkerState, _ actions: inout [Action]) {
         guard let worker = workers[id], worker.state != state else { return }
-        workers[id]?.state = state
+        updateWorker(id) { $0.state = state }
         actions.append(.workerChanged(id, state))
     }
 
@@ -71,78 +98,85 @@ extension Coordinator {
     private mutating func show(_ id: WorkerID, _ holding: [LeaseProgress], at now: Instant, _ actions: inout [Action]) {
         var foreign: Set<LeaseID> = []
         for progress in holding {
-            guard let trial = trial(progress.lease.trial) else {
-                foreign.insert(progress.lease)
-                actions.append(.cancelLease(id, progress.lease, reason: "there is no such trial"))
-                continue
-            }
-            if let lease = trial.lease, lease.id == progress.lease, lease.worker == id {
+            if leases[progress.lease]?.worker == id {
                 renew(progress, at: now)
-            } else if canAdopt(progress, by: id, trial) {
-                adopt(progress, by: id, at: now, &actions)
+            } else if adopt(progress, by: id, at: now, &actions) {
+                continue
             } else {
-                foreign.insert(progress.lease)
-                actions.append(.cancelLease(id, progress.lease, reason: trial.refusal(of: progress.lease)))
+                // A slice was called off a moment ago, most likely, and a result answered: no reason to keep the worker waiting.
+                if progress.lease == workers[id]?.answered { continue }
+                if !progress.lease.work.isSlice { foreign.insert(progress.lease) }
+                actions.append(.cancelLease(id, progress.lease, reason: refusal(of: progress.lease)))
             }
         }
-        workers[id]?.foreign = foreign
+        if !foreign.isEmpty { leaveBoard(id, reason: "its worker holds other work", &actions) }
+        updateWorker(id) { $0.foreign = foreign }
     }
 
-    private mutating func renew(_ progress: LeaseProgress, at now: Instant) {
-        let deadline = now + settings.lease
-        update(progress.lease.trial) { trial in
-            guard let lease = trial.lease else { return }
-            var believed = progress
-            believed.step = min(max(progress.step, lease.fromStep), lease.toStep)
-            trial.lease?.deadline = deadline
-            trial.lease?.progress = believed
-            trial.lease?.isUnreachable = false
-        }
-    }
-
-    /// A lease whose time ran out, or which a restarted coordinator has forgotten, is still good if it is the trial's latest attempt.
-    private func canAdopt(_ progress: LeaseProgress, by id: WorkerID, _ trial: Trial) -> Bool {
-        guard isOpen(progress.lease.trial.study), trial.record.state == .waiting, trial.lease == nil, trial.pending == nil else {
+    /// A lease whose time ran out, or which a restarted coordinator has forgotten, is still good if nobody else has its work.
+    private mutating func adopt(_ progress: LeaseProgress, by id: WorkerID, at now: Instant, _ actions: inout [Action]) -> Bool {
+        guard let worker = workers[id], worker.leases.isEmpty, worker.board == nil else { return false }
+        let lease = progress.lease
+        let end: Int
+        switch lease.work {
+        case .train(let trialID):
+            guard let trial = trial(trialID), canAdopt(lease, trial, numericsClass: worker.numericsClass),
+                let last = segmentEnd(of: trial)
+            else { return false }
+            end = last
+            bind(trialID, to: worker.numericsClass)
+            update(trialID) { trial in
+                trial.record.state = .running
+                trial.notBefore = nil
+                trial.lease = lease
+                trial.lastWorker = id
+            }
+            record(trialID, &actions)
+        case .encode(let study, let part):
+            guard isServing(study), studies[study]?.encoding.todo.contains(part) ?? false else { return false }
+            end = 0
+            updateStudy(study) { study in
+                study.encoding.update(part) { $0.lease = lease }
+                study.encoding.attempts = max(study.encoding.attempts, lease.attempt)
+            }
+        case .preview(let trial, let step):
+            let key = Previews.Key(trial: trial.index, step: step)
+            guard let study = studies[trial.study], !study.isPaused, study.previews.lease == nil, let entry = study.previews.entry(key),
+                entry.pending == nil
+            else { return false }
+            end = step
+            updateStudy(trial.study) { study in
+                study.previews.lease = lease
+                study.previews.attempts = max(study.previews.attempts, lease.attempt)
+            }
+        case .gradient, .evaluate:
             return false
         }
-        guard progress.lease.attempt == trial.record.attempt, trial.failedAttempt < progress.lease.attempt else { return false }
-        guard trial.attemptStart == trial.record.step else { return false }
-        return workers[id]?.leases.isEmpty ?? false
-    }
-
-    private mutating func adopt(_ progress: LeaseProgress, by id: WorkerID, at now: Instant, _ actions: inout [Action]) {
-        guard let trial = trial(progress.lease.trial), let end = segmentEnd(of: trial) else { return }
-        workers[id]?.leases.insert(progress.lease)
-        let deadline = now + settings.lease
-        update(progress.lease.trial) { trial in
-            trial.record.state = .running
-            trial.reclaimUntil = nil
-            trial.lease = Lease(id: progress.lease, worker: id, fromStep: trial.record.step, toStep: end, deadline: deadline)
-        }
+        let from = if case .train(let trial) = lease.work { self.trial(trial)?.record.step ?? 0 } else { end }
+        begin(Lease(id: lease, worker: id, fromStep: from, toStep: end, granted: now, deadline: now + settings.lease))
         renew(progress, at: now)
-        record(progress.lease.trial, &actions)
+        return true
     }
 
-    /// A worker that comes back did not die: what was counted against its trials is taken back.
-    private mutating func forgiveVanishing(of id: WorkerID, _ actions: inout [Action]) {
-        for study in open {
-            for trial in studies[study]?.trials ?? [] where trial.vanished.contains(id) {
-                update(trial.record.trial) { trial in
-                    trial.vanished.remove(id)
-                    if !trial.record.state.isTerminal { trial.record.crashes = max(0, trial.record.crashes - 1) }
-                }
-                record(trial.record.trial, &actions)
-            }
+    private func canAdopt(_ lease: LeaseID, _ trial: Trial, numericsClass: String) -> Bool {
+        let id = trial.record.trial
+        guard isServing(id.study), let study = studies[id.study], study.plan.parallelism == .trials, study.encoding.isComplete else {
+            return false
         }
+        guard trial.record.state == .waiting, trial.lease == nil, trial.pending == nil else { return false }
+        guard lease.attempt == trial.record.attempt, trial.failedAttempt < lease.attempt else { return false }
+        return trial.attemptStart == trial.record.step && requiredClass(of: id).map { $0 == numericsClass } ?? true
     }
-}
 
-extension Trial {
     /// Why a lease that some worker shows is not in force.
-    func refusal(of lease: LeaseID) -> String {
-        if record.state.isTerminal { return "the trial is \(record.state.rawValue)" }
-        if lease.attempt < record.attempt { return "the work was given to another worker (attempt \(record.attempt))" }
-        if record.state == .paused { return "the trial is paused" }
-        return "the trial is at step \(record.step) now"
+    private func refusal(of lease: LeaseID) -> String {
+        guard let trialID = lease.work.trial else { return "nobody waits for it any more" }
+        guard let trial = trial(trialID) else { return "there is no such trial" }
+        if trial.record.state.isTerminal { return "the trial is \(trial.record.state.rawValue)" }
+        guard case .train = lease.work else { return "nobody waits for it any more" }
+        if lease.attempt < trial.record.attempt { return "the work was given to another worker (attempt \(trial.record.attempt))" }
+        if trial.record.state == .paused { return "the trial is paused" }
+        if studies[trialID.study]?.isPaused ?? false { return "the study is paused" }
+        return "the trial is at step \(trial.record.step) now"
     }
 }

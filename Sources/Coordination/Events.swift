@@ -2,7 +2,7 @@
 
 /// What a worker says of itself when it joins.
 ///
-/// For people to read; nothing is decided by it.
+/// For people to read; only `numericsClass` decides anything.
 package struct WorkerDescription: Hashable, Sendable {
     package var name: String
     package var host: String
@@ -10,14 +10,20 @@ package struct WorkerDescription: Hashable, Sendable {
     package var threads: Int
     package var cpu: String
     package var program: String
+    /// The determinism class: workers of one class give the same bits.
+    package var numericsClass: String
 
-    package init(name: String, host: String = "", processID: Int = 0, threads: Int = 0, cpu: String = "", program: String = "") {
+    package init(
+        name: String, host: String = "", processID: Int = 0, threads: Int = 0, cpu: String = "", program: String = "",
+        numericsClass: String = ""
+    ) {
         self.name = name
         self.host = host
         self.processID = processID
         self.threads = threads
         self.cpu = cpu
         self.program = program
+        self.numericsClass = numericsClass
     }
 }
 
@@ -52,6 +58,11 @@ package enum Shelf: String, Hashable, Sendable {
 package enum Event: Hashable, Sendable {
     case studySubmitted(StudyPlan)
     case studyCancelled(StudyID)
+    /// Nothing of it is granted any more, and what is being computed is called off.
+    case studyPaused(StudyID)
+    case studyResumed(StudyID)
+    /// Larger priorities are served first.
+    case studyPrioritized(StudyID, Int)
     case trialPaused(TrialID)
     case trialResumed(TrialID)
     case trialPruned(TrialID, reason: String)
@@ -69,6 +80,8 @@ package enum Event: Hashable, Sendable {
     case workerDrained(WorkerID)
 
     case segmentResult(SegmentReport)
+    case pieceResult(PieceReport)
+    case sliceResult(SliceReport)
     case leaseFailed(WorkerID, LeaseID, FailureKind, message: String)
 
     /// The answer to `Action.persist`: the result is on disk.
@@ -80,14 +93,31 @@ package enum Event: Hashable, Sendable {
     /// The answer to `Action.grant` when the attempt number could not be written; the grant was not sent.
     case grantNotPersisted(LeaseID)
 
+    /// The answer to `Action.persistPiece`.
+    case piecePersisted(PieceReport)
+    case pieceNotPersisted(PieceReport)
+
+    /// The answer to `Action.openTrial`, and to `Action.closeStep` when the trial goes on: the next slices can be handed out.
+    case stepOpened(StepPlan)
+    /// The answer to `Action.closeStep` at the end of a segment; it is judged and persisted like a worker's.
+    ///
+    /// Afterwards the trial is opened anew with `Action.openTrial` unless it has ended.
+    case segmentComputed(SegmentReport)
+    /// The answer to `Action.openTrial` or `Action.closeStep` when the trial cannot go on.
+    case stepFailed(TrialID, FailureKind, message: String)
+
+    /// The ledger refused to write, and everything was read from it anew: nothing is granted for a while.
+    case storageRefused
+
     /// Time passed.
     case tick
 }
 
-/// A grant: train this trial from its last checkpoint to the end of the next segment.
+/// A lease and whom it goes to.
 package struct Grant: Hashable, Sendable {
     package let worker: WorkerID
     package let lease: LeaseID
+    /// For `train` the completed steps before the segment; for other work the step of its vectors.
     package let fromStep: Int
     package let toStep: Int
 
@@ -115,23 +145,44 @@ package enum Acknowledgement: Hashable, Sendable {
 
 /// What the owner of a coordinator has to do, in this order.
 package enum Action: Hashable, Sendable {
-    /// Write the attempt number to disk, then send the grant; if the disk refuses, answer `grantNotPersisted`.
+    /// Send the grant; the attempt number of `train` work goes to disk first, and if the disk refuses, answer `grantNotPersisted`.
     case grant(Grant)
     /// Write the result to disk, then answer `resultPersisted` or `resultNotPersisted`.
     case persist(SegmentReport, Shelf)
     case acknowledge(SegmentReport, Acknowledgement)
+    /// Write the blob's digest to disk, then answer `piecePersisted` or `pieceNotPersisted`.
+    case persistPiece(PieceReport)
+    case acknowledgePiece(PieceReport, Acknowledgement)
+
+    /// Read the state of a `parallel: data` trial from its last segment and answer `stepOpened` (or `stepFailed`).
+    case openTrial(TrialID)
+    /// Keep the numbers of this slice: it is the first answer for its place.
+    case keepSlice(SliceReport)
+    /// Every slice is kept: take the optimizer's step, or the mean of the losses, and answer `stepOpened`, `segmentComputed` or
+    /// `stepFailed`.
+    case closeStep(StepPlan)
+    /// Forget the numbers of a `parallel: data` trial: it ended, or was paused, or lost its place.
+    case closeTrial(TrialID)
     case cancelLease(WorkerID, LeaseID, reason: String)
     /// Write the trial's row.
     case recordTrial(TrialRecord)
     /// Write the study's state.
-    case studyFinished(StudyID, StudyState)
+    case studyFinished(StudyID, StudyState, reason: String)
+    /// Write the study's priority and whether it is paused.
+    case recordStudy(StudyID, priority: Int, isPaused: Bool)
+    /// Tell the worker to finish what it has and leave.
+    case drain(WorkerID)
 
-    /// For the log: the segment that starts at `fromStep` waits for another worker.
-    case requeued(TrialID, fromStep: Int, reason: String)
+    /// For the log: the work waits for another worker.
+    case requeued(LeaseID, reason: String)
+    /// For the log: the work is given up; nothing waits for it.
+    case abandoned(LeaseID, reason: String)
     /// For the log.
     case workerChanged(WorkerID, WorkerState)
     /// For the log: the same steps gave other bits.
     ///
     /// One of the two machines is wrong, or they are of different kinds.
     case determinismAlarm(TrialID, kept: SegmentFact, offered: SegmentReport)
+    /// For the log: two workers gave other bits for the same slice or piece.
+    case pieceAlarm(LeaseID, kept: String, keptBy: WorkerID, offered: String, offeredBy: WorkerID)
 }

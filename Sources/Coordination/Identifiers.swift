@@ -36,37 +36,91 @@ package struct WorkerID: Hashable, Comparable, Sendable, CustomStringConvertible
 
     package init(_ rawValue: String) { self.rawValue = rawValue }
 
+    /// The coordinator itself, where it puts a segment together from slices.
+    package static let coordinator = WorkerID("coordinator")
+
     package var description: String { rawValue }
 
     package static func < (left: WorkerID, right: WorkerID) -> Bool { left.rawValue < right.rawValue }
 }
 
-/// A lease is named by what it fences: a trial and the attempt number of its grant.
+/// One piece of work that a worker can hold a lease on.
 ///
-/// Attempt numbers of a trial only grow, also over restarts of the coordinator, so a lease's name is never used twice.
-/// Written `study.trial.attempt`.
+/// `train` and the two kinds of slices of one trial exclude each other: a study is either `parallel: trials` or `parallel: data`.
+package enum Work: Hashable, Sendable, CustomStringConvertible {
+    /// The next segment of a trial; the grant says from which step to which.
+    case train(TrialID)
+    /// The gradient of one microbatch of the update that follows `step` completed ones.
+    case gradient(TrialID, step: Int, slice: Int)
+    /// The losses of one microbatch of the evaluation set, with the vectors after `step` updates.
+    case evaluate(TrialID, step: Int, slice: Int)
+    /// One part of a study's pictures, to latent moments.
+    case encode(StudyID, part: Int)
+    /// A picture of what the trial has learned after `step` updates.
+    case preview(TrialID, step: Int)
+
+    package var study: StudyID {
+        switch self {
+        case .train(let trial), .gradient(let trial, _, _), .evaluate(let trial, _, _), .preview(let trial, _): trial.study
+        case .encode(let study, _): study
+        }
+    }
+
+    package var trial: TrialID? {
+        switch self {
+        case .train(let trial), .gradient(let trial, _, _), .evaluate(let trial, _, _), .preview(let trial, _): trial
+        case .encode: nil
+        }
+    }
+
+    /// Slices are many and short-lived: a worker may hold several, and nothing about them is ever on disk.
+    package var isSlice: Bool {
+        switch self {
+        case .gradient, .evaluate: true
+        case .train, .encode, .preview: false
+        }
+    }
+
+    package var description: String {
+        switch self {
+        case .train(let trial): "train \(trial)"
+        case .gradient(let trial, let step, let slice): "gradient \(trial) step \(step) slice \(slice)"
+        case .evaluate(let trial, let step, let slice): "evaluate \(trial) step \(step) slice \(slice)"
+        case .encode(let study, let part): "encode \(study) part \(part)"
+        case .preview(let trial, let step): "preview \(trial) step \(step)"
+        }
+    }
+}
+
+/// A lease is named by what it fences: a piece of work and the attempt number of its grant.
+///
+/// Attempt numbers of a segment only grow, also over restarts of the coordinator. Those of other work start anew with the coordinator;
+/// their results are the same bits whoever computed them, and are taken as such.
 package struct LeaseID: Hashable, Comparable, Sendable, CustomStringConvertible {
-    package let trial: TrialID
+    package let work: Work
     package let attempt: Int
 
-    package init(trial: TrialID, attempt: Int) {
-        self.trial = trial
+    package init(_ work: Work, attempt: Int) {
+        self.work = work
         self.attempt = attempt
     }
 
-    /// Reads `study.trial.attempt`; nil for anything else.
-    package init?(_ text: String) {
-        guard text.utf8.count <= 64 else { return nil }
-        let parts = text.split(separator: ".", omittingEmptySubsequences: false)
-        guard parts.count == 3, let study = Int64(parts[0]), let index = Int(parts[1]), let attempt = Int(parts[2]) else { return nil }
-        guard study >= 0, index >= 0, attempt > 0 else { return nil }
-        self.init(trial: TrialID(study: StudyID(study), index: index), attempt: attempt)
-        guard description == text else { return nil }
-    }
+    package var description: String { "\(work) attempt \(attempt)" }
 
-    package var description: String { "\(trial).\(attempt)" }
+    /// An order that depends on nothing else, so that sorted actions come out the same every time.
+    package static func < (left: LeaseID, right: LeaseID) -> Bool { left.order < right.order }
 
-    package static func < (left: LeaseID, right: LeaseID) -> Bool {
-        (left.trial, left.attempt) < (right.trial, right.attempt)
+    private typealias Order = (Int64, Int, Int, Int, Int, Int)
+
+    private var order: Order {
+        let (kind, first, second): (Int, Int, Int) =
+            switch work {
+            case .train: (0, 0, 0)
+            case .gradient(_, let step, let slice): (1, step, slice)
+            case .evaluate(_, let step, let slice): (2, step, slice)
+            case .encode(_, let part): (3, part, 0)
+            case .preview(_, let step): (4, step, 0)
+            }
+        return (work.study.rawValue, work.trial?.index ?? -1, kind, first, second, attempt)
     }
 }

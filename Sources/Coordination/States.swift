@@ -51,6 +51,8 @@ package enum FailureKind: String, Sendable, CaseIterable {
     case `internal`
     /// Stopped on request; nobody's fault.
     case cancelled
+    /// The worker's machine cannot do it now, such as with a full disk: never the work's fault, and the worker rests for a while.
+    case unable
 }
 
 /// The coordinator's patience.
@@ -73,6 +75,8 @@ package struct CoordinationSettings: Hashable, Sendable {
     package var forgetAfter: Duration
     /// Crashes on one segment, without progress in between, that fail a trial.
     package var crashLimit: Int
+    /// How many times longer than usual a slice may take before another worker is asked for it too.
+    package var stragglerFactor: Double
 
     package init(heartbeat: Duration = .seconds(2)) {
         self.heartbeat = heartbeat
@@ -83,5 +87,6 @@ package struct CoordinationSettings: Hashable, Sendable {
         storageRetry = heartbeat * 2
         forgetAfter = .seconds(600)
         crashLimit = 5
+        stragglerFactor = 2
     }
 }

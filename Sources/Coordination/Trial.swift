@@ -1,32 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// A grant that is in force.
-struct Lease: Hashable, Sendable {
-    let id: LeaseID
-    let worker: WorkerID
-    let fromStep: Int
-    let toStep: Int
-    var deadline: Instant
-    /// What the worker last said; nil until it shows the lease in a heartbeat.
-    var progress: LeaseProgress?
-    /// The connection broke while the lease was held, and the worker has not come back since.
-    var isUnreachable = false
-}
-
 /// A trial as the coordinator holds it: the ledger's facts and what is going on right now.
 struct Trial: Sendable {
     var record: TrialRecord
     var segments: [SegmentFact]
     var conflicts: [Int: Set<String>]
-    var lease: Lease?
+    /// The lease on its next segment.
+    var lease: LeaseID?
     /// A result on its way to the disk.
     ///
     /// The trial is not granted meanwhile.
     var pending: SegmentReport?
     /// The end that waits for `pending` to be settled, so that a trial which has ended never changes again.
     var closing: (state: TrialState, reason: String)?
-    /// Not granted before this instant, so that the worker which held it when the coordinator stopped can claim it.
-    var reclaimUntil: Instant?
+    /// Not granted before a timer clears this: the worker which held it when the coordinator stopped can claim it, or a disk recovers.
+    var notBefore: Instant?
     /// The step from which the latest attempt starts; nil if that is not known any more.
     var attemptStart: Int?
     /// Who held it last: that worker has the study's model and latents in memory, so it gets the next segment if it is free.
@@ -35,6 +23,10 @@ struct Trial: Sendable {
     var failedAttempt = 0
     /// Workers that vanished while they trained the segment that comes next; taken back when they return.
     var vanished: Set<WorkerID> = []
+    /// Attempt numbers given to its slices.
+    var sliceAttempts = 0
+    /// The step whose slices crashed `record.crashes` times; nil if that is not known.
+    var crashStep: Int?
     var alarms = 0
 
     init(_ facts: TrialFacts) {
@@ -43,6 +35,14 @@ struct Trial: Sendable {
         conflicts = facts.conflicts
         alarms = conflicts.values.reduce(0) { $0 + $1.count }
     }
+
+    /// It could be granted or opened now, if its study lets it.
+    var isReady: Bool { record.state == .waiting && lease == nil && pending == nil && notBefore == nil }
+
+    /// The class that its next lease must have; empty if any will do.
+    ///
+    /// Before its first segment is on disk nothing holds it to a class: it starts from the study alone.
+    var boundClass: String { record.step == 0 ? "" : record.numericsClass }
 
     /// The accepted segment that starts at `step`.
     func segment(from step: Int) -> SegmentFact? {
@@ -53,41 +53,5 @@ struct Trial: Sendable {
             if segments[middle].fromStep < step { low = middle + 1 } else { high = middle }
         }
         return low < segments.count && segments[low].fromStep == step ? segments[low] : nil
-    }
-}
-
-/// A study as the coordinator holds it.
-struct Study: Sendable {
-    let plan: StudyPlan
-    var state: StudyState
-    var trials: [Trial]
-
-    mutating func update(_ index: Int, _ change: (inout Trial) -> Void) {
-        if trials.indices.contains(index) { change(&trials[index]) }
-    }
-}
-
-/// A worker as the coordinator holds it.
-struct Worker: Sendable {
-    var about: WorkerDescription
-    var state: WorkerState = .connected
-    let joined: Instant
-    var heard: Instant
-    /// Lost at this instant unless heard before; set when the connection breaks.
-    var goneAt: Instant?
-    var isDraining = false
-    /// It said what it holds since its last hello.
-    var hasReported = false
-    /// Live leases of this worker.
-    var leases: Set<LeaseID> = []
-    /// Leases it last said to hold that are not in force; it is busy until it lets go of them.
-    var foreign: Set<LeaseID> = []
-    var acceptedSegments = 0
-    var alarms = 0
-
-    init(about: WorkerDescription, now: Instant) {
-        self.about = about
-        joined = now
-        heard = now
     }
 }

@@ -66,7 +66,7 @@ package enum JSONValue: Sendable, Equatable {
     }
 
     /// The text as a JSON string literal, quotes included; characters outside ASCII stay as they are.
-    static func literal(_ text: String) -> String {
+    package static func literal(_ text: String) -> String {
         var result = "\""
         for scalar in text.unicodeScalars {
             switch scalar {

@@ -13,6 +13,8 @@ package final class MappedFile: Sendable {
     package let count: Int
     // Never written after init and readable from any thread: the pages are PROT_READ.
     private nonisolated(unsafe) let base: UnsafeRawPointer?
+    /// The pages can be read again: they are a file's.
+    private let hasFile: Bool
 
     /// Opens and maps `path`.
     ///
@@ -27,6 +29,7 @@ package final class MappedFile: Sendable {
             throw ModelFileError(.inputOutput, "is not a regular file; give the path of a file", path: path)
         }
         self.path = path
+        hasFile = true
         count = Int(status.st_size)
         guard count > 0 else {
             base = nil
@@ -34,6 +37,23 @@ package final class MappedFile: Sendable {
         }
         let address = mmap(nil, count, PROT_READ, MAP_PRIVATE, descriptor, 0)
         guard let address, address != MAP_FAILED else { throw .system("map the file", path, errno: errno) }
+        base = UnsafeRawPointer(address)
+    }
+
+    /// Holds bytes that came another way as if they were a file's.
+    ///
+    /// - Parameter name: what errors call them.
+    package init(copying bytes: [UInt8], name: String) throws(ModelFileError) {
+        path = name
+        hasFile = false
+        count = bytes.count
+        guard count > 0 else {
+            base = nil
+            return
+        }
+        let address = mmap(nil, count, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
+        guard let address, address != MAP_FAILED else { throw .system("make room for the bytes", name, errno: errno) }
+        bytes.withUnsafeBytes { if let source = $0.baseAddress { memcpy(address, source, $0.count) } }
         base = UnsafeRawPointer(address)
     }
 
@@ -54,7 +74,7 @@ package final class MappedFile: Sendable {
     package func releasePages(_ range: Range<Int>) {
         let page = Int(sysconf(Int32(_SC_PAGESIZE)))
         let first = (range.lowerBound + page - 1) / page * page, last = range.upperBound / page * page
-        guard let base, last > first, range.lowerBound >= 0, range.upperBound <= count else { return }
+        guard hasFile, let base, last > first, range.lowerBound >= 0, range.upperBound <= count else { return }
         madvise(UnsafeMutableRawPointer(mutating: base) + first, last - first, MADV_DONTNEED)
     }
 

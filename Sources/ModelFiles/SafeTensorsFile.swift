@@ -19,7 +19,19 @@ package struct SafeTensorsFile: Sendable {
     ///
     /// - Throws: `ModelFileError`.
     package init(path: String) throws(ModelFileError) {
-        file = try MappedFile(path: path)
+        try self.init(MappedFile(path: path))
+    }
+
+    /// Checks the whole header of a file that is in memory.
+    ///
+    /// - Parameter name: what errors call it.
+    /// - Throws: `ModelFileError`.
+    package init(bytes: [UInt8], name: String) throws(ModelFileError) {
+        try self.init(MappedFile(copying: bytes, name: name))
+    }
+
+    private init(_ mapped: MappedFile) throws(ModelFileError) {
+        file = mapped
         header = try SafeTensorsHeader(file)
         names = header.tensors.keys.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
     }

@@ -36,20 +36,37 @@ package enum SafeTensorsWriter {
         _ tensors: [Tensor], as dtype: ElementType, metadata: [String: String] = [:], to path: String,
         values: (String) throws -> [Float]
     ) throws {
+        let file = try AtomicFile(path: path)
+        try write(tensors, as: dtype, metadata: metadata, values: values, to: { try file.append($0) })
+        try file.commit()
+    }
+
+    /// The file's bytes for tensors that are in memory, as F32.
+    package static func bytes(tensors: [(name: String, shape: [Int], values: [Float])], metadata: [String: String] = [:]) -> [UInt8] {
+        let values = Dictionary(tensors.map { ($0.name, $0.values) }, uniquingKeysWith: { first, _ in first })
+        var bytes: [UInt8] = []
+        write(
+            tensors.map { Tensor(name: $0.name, shape: $0.shape) }, as: .float32, metadata: metadata, values: { values[$0] ?? [] },
+            to: { bytes += $0 })
+        return bytes
+    }
+
+    private static func write<Failure: Error>(
+        _ tensors: [Tensor], as dtype: ElementType, metadata: [String: String], values: (String) throws(Failure) -> [Float],
+        to output: ([UInt8]) throws(Failure) -> Void
+    ) throws(Failure) {
         precondition([.float32, .float16, .bfloat16].contains(dtype), "cannot write \(dtype.rawValue)")
         let tensors = tensors.sorted { $0.name.utf8.lexicographicallyPrecedes($1.name.utf8) }
-        let file = try AtomicFile(path: path)
-        try file.append(header(tensors, dtype, metadata))
+        try output(header(tensors, dtype, metadata))
         for tensor in tensors {
             let elements = try values(tensor.name)
             precondition(
                 elements.count == elementCount(of: tensor.shape), "\(tensor.name): \(elements.count) values for shape \(tensor.shape)")
             // Converted in slices so that the copy in file form stays small.
             for start in stride(from: 0, to: elements.count, by: 1 << 18) {
-                try file.append(littleEndianBytes(elements[start..<min(start + 1 << 18, elements.count)], dtype))
+                try output(littleEndianBytes(elements[start..<min(start + 1 << 18, elements.count)], dtype))
             }
         }
-        try file.commit()
     }
 
     private static func header(_ tensors: [Tensor], _ dtype: ElementType, _ metadata: [String: String]) -> [UInt8] {

@@ -10,7 +10,7 @@ package enum Captions {
     ///
     /// - Throws: `StudyError` when there is a side-car that cannot be read.
     package static func caption(forPicture path: String) throws -> String {
-        let sidecar = withoutExtension(path) + ".txt"
+        let sidecar = sidecar(ofPicture: path)
         guard access(sidecar, F_OK) == 0 else { return caption(fromFileName: path) }
         let text = try Text.read(path: sidecar, limit: maximumBytes)
         guard !text.unicodeScalars.contains("\0") else {
@@ -18,6 +18,9 @@ package enum Captions {
         }
         return text.split(whereSeparator: \.isWhitespace).joined(separator: " ")
     }
+
+    /// Where the side-car of a picture would be.
+    package static func sidecar(ofPicture path: String) -> String { withoutExtension(path) + ".txt" }
 
     /// The words of a file name: no folder, no extension, no leading number, spaces for underscores.
     ///

@@ -64,6 +64,14 @@ struct Setting {
         return value
     }
 
+    func flag() throws -> Bool {
+        switch try text("true or false") {
+        case "true": return true
+        case "false": return false
+        default: throw outOfRange("true or false")
+        }
+    }
+
     func choice<Choice: RawRepresentable & CaseIterable>(_: Choice.Type) throws -> Choice where Choice.RawValue == String {
         let names = Choice.allCases.map(\.rawValue)
         let expected = names.dropLast().joined(separator: ", ") + " or " + (names.last ?? "")
@@ -72,27 +80,28 @@ struct Setting {
     }
 
     /// The items of a list of exactly this length.
-    func list(count: Int, _ expected: String) throws -> [Setting] {
+    func list(count: Int, _ expected: String) throws -> [Setting] { try list(count: count...count, expected) }
+
+    /// The items of a list whose length is in the range.
+    func list(count: ClosedRange<Int>, _ expected: String) throws -> [Setting] {
         guard case .list(let items) = node.value else { throw wrongType(expected) }
-        guard items.count == count else { throw failure(.outOfRange, "found a list of \(items.count), expected \(expected)") }
+        guard count.contains(items.count) else { throw failure(.outOfRange, "found a list of \(items.count), expected \(expected)") }
         return items.enumerated().map { Setting(node: $1, path: "\(path)[\($0)]", source: source) }
     }
 
     /// The entries of a mapping, whose keys must all be known and stand once.
-    func section(_ expected: String = "a mapping") throws -> Section {
+    ///
+    /// - Parameter kind: the section of `StudyKeys` that lists them; nil: the one of this setting's own name.
+    func section(_ expected: String = "a mapping", kind: String? = nil) throws -> Section {
+        let kind = kind ?? path
         if node.isNull { return Section(setting: self, entries: [:]) }
         guard case .mapping(let entries) = node.value else { throw wrongType(expected) }
         var settings = [String: Setting]()
+        let known = StudyKeys.sections[kind] ?? []
         for entry in entries {
             let dotted = StudyKeys.dotted(path, entry.key)
             let line = entry.line ?? node.line
-            if let advice = StudyKeys.later[dotted] {
-                throw StudyError(.unsupported, source: source, line: line, key: dotted, "not supported by this version; \(advice)")
-            }
-            guard StudyKeys.sections[path]?.contains(entry.key) == true else {
-                let nearest = StudyKeys.nearest(to: entry.key, in: path)
-                throw StudyError(.unknownKey, source: source, line: line, key: dotted, "unknown key, did you mean \"\(nearest)\"?")
-            }
+            guard known.contains(entry.key) else { throw unknownKey(entry.key, line: line, kind: kind) }
             guard settings[entry.key] == nil else {
                 throw StudyError(.duplicateKey, source: source, line: line, key: dotted, "stands more than once; keep one")
             }
@@ -101,6 +110,16 @@ struct Setting {
             settings[entry.key] = Setting(node: value, path: dotted, source: source)
         }
         return Section(setting: self, entries: settings)
+    }
+
+    private func unknownKey(_ key: String, line: Int?, kind: String) -> StudyError {
+        let dotted = StudyKeys.dotted(path, key)
+        func failure(_ code: StudyError.Code, _ message: String) -> StudyError {
+            StudyError(code, source: source, line: line, key: dotted, message)
+        }
+        if let advice = StudyKeys.later[dotted] { return failure(.unsupported, "not supported by this version; \(advice)") }
+        if kind == SearchKeys.parameters, let reason = SearchKeys.refusal(of: key) { return failure(.unsupported, reason) }
+        return failure(.unknownKey, "unknown key, did you mean \"\(StudyKeys.nearest(to: key, in: kind, at: path))\"?")
     }
 
     private static func isInteger(_ text: String) -> Bool {

@@ -14,6 +14,12 @@ package struct Study: Equatable, Sendable {
     package var evaluation = EvaluationSettings()
     /// Steps between checkpoints.
     package var checkpointEvery = 50
+    /// Pictures to look at on the way; nil for none.
+    package var preview: PreviewSettings?
+    package var parallel = ParallelMode.trials
+    package var determinism = DeterminismMode.sameClass
+    /// Nil: the study is one trial with these settings.
+    package var search: SearchSettings?
 
     /// The name of the bundled model, which is no path.
     package static let starterModel = "starter"
@@ -133,6 +139,37 @@ package struct EvaluationSettings: Equatable, Sendable {
     /// Steps between evaluations.
     package var every = 50
     package var samples = 32
+    /// The prompts to judge with; nil: those of the training.
+    ///
+    /// A search over templates sets it in its trials, so that all are judged alike.
+    package var templates: Templates?
+    /// Whether the evaluation takes the mean of the latents or a fixed draw; nil: as the training does.
+    package var latents: LatentDraw?
 
     package init() {}
+}
+
+/// Pictures rendered now and then from the current vectors.
+package struct PreviewSettings: Equatable, Sendable {
+    /// Steps between pictures.
+    package var every: Int
+    package var prompt = "a photo of [name]"
+
+    package init(every: Int) { self.every = every }
+}
+
+/// What workers share.
+package enum ParallelMode: String, CaseIterable, Equatable, Sendable {
+    /// Each trial runs on one worker at a time.
+    case trials
+    /// Each step's samples are spread over workers.
+    case data
+}
+
+/// Which machines may take turns in one trial.
+package enum DeterminismMode: String, CaseIterable, Equatable, Sendable {
+    /// Only those that compute the same bits.
+    case sameClass = "class"
+    /// Any: the result then depends on who computed what.
+    case mixed
 }

@@ -16,7 +16,6 @@ extension Study {
 
     init(_ root: SettingNode, source: String) throws {
         let file = try Setting(node: root, path: "", source: source).section("a mapping such as \"study: teal-heart\"")
-        if let parallel = file["parallel"] { try Study.checkParallel(parallel) }
         self.init(
             name: try Study.studyName(file.required("study", "a name such as \"study: teal-heart\"")),
             model: try Study.path(file.required("model", "\"starter\" or a model's folder")),
@@ -25,14 +24,10 @@ extension Study {
         training = try TrainingSettings(file.section("training"))
         evaluation = try EvaluationSettings(file.section("evaluate"))
         checkpointEvery = try file.section("checkpoint")["every"]?.integer(1...TrainingSettings.maximumSteps) ?? checkpointEvery
-    }
-
-    private static func checkParallel(_ setting: Setting) throws {
-        switch try setting.text("trials") {
-        case "trials": return
-        case "data": throw setting.failure(.unsupported, "\"data\" is not supported by this version; use \"trials\" or leave it out")
-        default: throw setting.outOfRange("trials")
-        }
+        preview = try file["preview"].map { try PreviewSettings($0.section()) }
+        parallel = try file["parallel"]?.choice(ParallelMode.self) ?? parallel
+        determinism = try file["determinism"]?.choice(DeterminismMode.self) ?? determinism
+        search = try file["search"].map { try SearchSettings($0.section("a mapping with a method and parameters")) }
     }
 
     private static func studyName(_ setting: Setting) throws -> String {
@@ -142,5 +137,16 @@ extension EvaluationSettings {
         self.init()
         every = try section["every"]?.integer(1...TrainingSettings.maximumSteps) ?? every
         samples = try section["samples"]?.integer(1...65_536) ?? samples
+        templates = try section["templates"].map(Templates.init)
+        latents = try section["latents"]?.choice(LatentDraw.self)
+    }
+}
+
+extension PreviewSettings {
+    init(_ section: Section) throws {
+        self.init(every: try section.required("every", "the number of steps between pictures").integer(1...TrainingSettings.maximumSteps))
+        guard let setting = section["prompt"] else { return }
+        prompt = try setting.text("a prompt such as \"a photo of [name]\"")
+        guard (1...1000).contains(prompt.utf8.count) else { throw setting.outOfRange("a prompt of 1 to 1000 bytes") }
     }
 }

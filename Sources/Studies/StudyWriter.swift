@@ -34,31 +34,37 @@ extension Study: Codable {
         return String(decoding: data, as: UTF8.self)
     }
 
-    /// The study with the relative paths of its model, pictures, templates and init file taken from this folder.
-    package func resolvingPaths(against folder: String) -> Study {
-        func resolved(_ path: String) -> String {
-            if path.hasPrefix("/") { return path }
-            let inside = path.hasPrefix("./") ? path.dropFirst(2).drop { $0 == "/" } : path[...]
-            return folder.hasSuffix("/") ? folder + inside : "\(folder)/\(inside)"
+    /// The whole study as a tree; a section that says nothing but its defaults stands there all the same, except those that came later:
+    /// studies from before them keep their text.
+    var settings: SettingNode {
+        var entries: [SettingNode.Entry] = [
+            .init(key: "study", value: .text(name)), .init(key: "model", value: .text(model)),
+            .init(key: "pseudoword", value: pseudoword.setting), .init(key: "data", value: data.setting),
+            .init(key: "training", value: training.setting), .init(key: "evaluate", value: evaluation.setting),
+            .init(key: "checkpoint", value: .mapping(["every": .plain(checkpointEvery)])),
+        ]
+        if let preview {
+            entries.append(.init(key: "preview", value: .mapping(["every": .plain(preview.every), "prompt": .text(preview.prompt)])))
         }
-        var study = self
-        if model != Study.starterModel { study.model = resolved(model) }
-        study.data.pictures = resolved(data.pictures)
-        if case .file(let path) = data.templates { study.data.templates = .file(resolved(path)) }
-        if case .file(let path) = pseudoword.initialization { study.pseudoword.initialization = .file(resolved(path)) }
-        return study
+        if parallel != .trials { entries.append(.init(key: "parallel", value: .text(parallel.rawValue))) }
+        if determinism != .sameClass { entries.append(.init(key: "determinism", value: .text(determinism.rawValue))) }
+        if let search { entries.append(.init(key: "search", value: search.setting)) }
+        return SettingNode(value: .mapping(entries))
     }
+}
 
-    private var settings: SettingNode {
-        .mapping([
-            "study": .text(name), "model": .text(model),
-            "pseudoword": .mapping([
-                "name": .text(pseudoword.name), "vectors": .plain(pseudoword.vectors), "init": pseudoword.initialization.setting,
-            ]),
-            "data": data.setting, "training": training.setting,
-            "evaluate": .mapping(["every": .plain(evaluation.every), "samples": .plain(evaluation.samples)]),
-            "checkpoint": .mapping(["every": .plain(checkpointEvery)]),
-        ])
+extension PseudowordSettings {
+    var setting: SettingNode {
+        .mapping(["name": .text(name), "vectors": .plain(vectors), "init": initialization.setting])
+    }
+}
+
+extension EvaluationSettings {
+    fileprivate var setting: SettingNode {
+        var entries: [SettingNode.Entry] = [.init(key: "every", value: .plain(every)), .init(key: "samples", value: .plain(samples))]
+        if let templates { entries.append(.init(key: "templates", value: .text(templates.text))) }
+        if let latents { entries.append(.init(key: "latents", value: .text(latents.rawValue))) }
+        return SettingNode(value: .mapping(entries))
     }
 }
 
@@ -74,7 +80,7 @@ extension Initialization {
 }
 
 extension DataSettings {
-    fileprivate var setting: SettingNode {
+    var setting: SettingNode {
         var entries = [SettingNode.Entry(key: "pictures", value: .text(pictures))]
         if let resolution {
             entries.append(.init(key: "resolution", value: .list([.plain(resolution.width), .plain(resolution.height)])))
@@ -95,7 +101,7 @@ extension Templates {
 }
 
 extension TrainingSettings {
-    fileprivate var setting: SettingNode {
+    var setting: SettingNode {
         .mapping([
             "steps": .plain(steps), "batch": .plain(batch), "microbatch": .plain(microbatch), "learning_rate": learningRate.setting,
             "optimizer": .mapping([

@@ -68,6 +68,9 @@ package struct PromptEncoder: Sendable {
         return ids + Array(repeating: tokenizer.padding, count: windowLength - ids.count)
     }
 
+    /// Whether the word stands somewhere in the prompt.
+    package static func holds(_ name: String, in prompt: String) -> Bool { split(prompt, at: name).count > 1 }
+
     /// The prompt with another text wherever the word stands.
     package static func replacing(_ name: String, in prompt: String, with other: String) -> String {
         split(prompt, at: name).joined(separator: other)

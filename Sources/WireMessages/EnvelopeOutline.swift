@@ -26,7 +26,7 @@ struct EnvelopeOutline {
                 self.kind = kind
                 payloadBytes = range.count
                 guard range.count <= kind.maximumBytes else { continue }
-                elements = try Self.countElements(envelope[range], depth: kind == .statusReply ? 2 : 1)
+                elements = try Self.countElements(envelope[range], depth: kind == .statusReply ? 3 : 1)
             default: continue
             }
         }

@@ -48,9 +48,39 @@ struct FieldChecks {
         try require(value.count == WireLimits.digestBytes, field, "has \(value.count) bytes; a SHA-256 has \(WireLimits.digestBytes)")
     }
 
-    func lease(_ id: UInt64, attempt: UInt32) throws(WireError) {
-        try positive(id, "lease_id")
-        try positive(attempt, "attempt")
+    /// A lease of one of these kinds whose fields are those of its kind.
+    func lease(_ lease: WireLease, _ kinds: Set<WireWorkKind> = Set(WireWorkKind.allCases)) throws(WireError) {
+        try known(lease.kind, "lease.kind")
+        try require(kinds.contains(lease.kind), "lease.kind", "is \(lease.kind), which this message is not for")
+        try positive(lease.study, "lease.study")
+        try require(lease.study <= UInt64(Int64.max), "lease.study", "is \(lease.study)")
+        try positive(lease.attempt, "lease.attempt")
+    }
+
+    func leases(_ leases: [WireLease], _ kinds: Set<WireWorkKind>) throws(WireError) {
+        try require(!leases.isEmpty && leases.count <= WireLimits.leases, "leases", "are \(leases.count); expected 1 to \(WireLimits.leases)")
+        for lease in leases { try self.lease(lease, kinds) }
+        let isOne = leases.allSatisfy {
+            ($0.kind, $0.study, $0.trial, $0.step) == (leases[0].kind, leases[0].study, leases[0].trial, leases[0].step)
+        }
+        try require(isOne, "leases", "belong to more than one step")
+    }
+
+    func vectors(_ vectors: WireVectors, _ field: String) throws(WireError) {
+        let (count, width) = (Int(vectors.count), Int(vectors.width))
+        try require(WireLimits.vectorCount.contains(count), "\(field).count", "is \(count); expected \(range(WireLimits.vectorCount))")
+        try require(WireLimits.vectorWidth.contains(width), "\(field).width", "is \(width); expected \(range(WireLimits.vectorWidth))")
+        try floats(vectors.values, "\(field).values", count: count * width)
+    }
+
+    func blob(_ blob: WireBlobName, _ field: String) throws(WireError) {
+        try digest(blob.digest, "\(field).digest")
+        try require(blob.bytes <= 1 << 50, "\(field).bytes", "is \(blob.bytes)")
+    }
+
+    /// Text of any shape that may be long or missing.
+    func document(_ value: String, _ field: String, limit: Int) throws(WireError) {
+        try require(value.utf8.count <= limit, field, "has \(value.utf8.count) bytes; at most \(limit) are allowed")
     }
 
     func state(_ state: WireTrainingState, _ field: String, step: UInt32) throws(WireError) {
@@ -72,7 +102,7 @@ struct FieldChecks {
         }
     }
 
-    private func floats(_ bytes: Data, _ field: String, count: Int) throws(WireError) {
+    func floats(_ bytes: Data, _ field: String, count: Int) throws(WireError) {
         try require(bytes.count == 4 * count, field, "has \(bytes.count) bytes; expected \(4 * count) for \(count) numbers")
         try require(FloatBytes.areFinite(bytes), field, "has a number that is not finite")
     }

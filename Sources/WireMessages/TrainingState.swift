@@ -49,3 +49,17 @@ extension WireTrainingState {
         best.isEmpty ? nil : Best(vectors: try values(\.best), step: bestStep, loss: bestLoss)
     }
 }
+
+extension WireVectors {
+    /// count x width values, row after row.
+    package init(count: Int, width: Int, values: [Float]) {
+        precondition(values.count == count * width, "an array has another length than \(count) x \(width)")
+        self.init()
+        self.count = UInt32(count)
+        self.width = UInt32(width)
+        self.values = FloatBytes.encode(values)
+    }
+
+    /// - Throws: `.invalid` when the length does not match.
+    package func floats() throws(WireError) -> [Float] { try FloatBytes.decode(values, count: Int(count) * Int(width)) }
+}

@@ -15,7 +15,7 @@ extension WireEnvelope {
     }
 }
 
-/// Between envelopes and the frames of a ZeroMQ message: `PWD1`, then the envelope.
+/// Between envelopes and the frames of a ZeroMQ message: `PWD2`, then the envelope.
 package enum WireCodec {
     /// - Throws: `.tooBig` or `.invalid` for an envelope that the other side would not take.
     package static func encode(_ envelope: WireEnvelope) throws(WireError) -> [Data] {
@@ -35,7 +35,7 @@ package enum WireCodec {
     ///   has bytes.
     package static func decode(_ frames: [Data], at side: WireSide) throws(WireError) -> WireEnvelope {
         guard frames.first?.elementsEqual(WireLimits.magic) == true else {
-            throw WireError(.malformed, "a message does not begin with PWD1: the sender is not a pseudoword program")
+            throw WireError(.malformed, "a message does not begin with PWD2: the sender is not a pseudoword program")
         }
         guard frames.count == WireLimits.frames else {
             throw WireError(.malformed, "a message has \(frames.count) frames; expected \(WireLimits.frames)")

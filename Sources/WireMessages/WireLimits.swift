@@ -4,7 +4,7 @@
 ///
 /// `proto-docs/PROTOCOL.md` lists them for other implementations.
 package enum WireLimits {
-    package static let magic = Array("PWD1".utf8)
+    package static let magic = Array("PWD2".utf8)
     /// Magic and envelope.
     package static let frames = 2
     package static let messageBytes = 8 << 20
@@ -22,4 +22,9 @@ package enum WireLimits {
     package static let pathBytes = 4096
     package static let lineBytes = 2000
     package static let studyBytes = 1 << 20
+    package static let manifestBytes = 4 << 20
+    /// Leases in one heartbeat or grant.
+    package static let leases = 4096
+    /// Losses in one slice.
+    package static let samples = 4096
 }

@@ -13,7 +13,7 @@ package struct WireVersion: Sendable, Hashable, Comparable, CustomStringConverti
     }
 
     /// What this program speaks.
-    package static let current = WireVersion(1, 0)
+    package static let current = WireVersion(2, 0)
     /// The highest minor of every major that this program understands.
     package static let supported = [current]
 

@@ -67,6 +67,17 @@ package struct Endpoint: Sendable, Hashable, CustomStringConvertible {
         return isMapped ? bytes[12] == 127 : bytes[..<15].allSatisfy { $0 == 0 } && bytes[15] == 1
     }
 
+    /// How this machine itself reaches what listens here: every interface includes the loopback one.
+    package var forConnecting: Endpoint {
+        let loopback =
+            switch host {
+            case "*", "0.0.0.0": "127.0.0.1"
+            case "::": "::1"
+            default: host
+            }
+        return (try? Endpoint(host: loopback, port: port)) ?? self
+    }
+
     /// What libzmq is given to listen on: it takes no names there, so `localhost` becomes its address.
     var bindAddress: String {
         host.lowercased() == "localhost" ? "tcp://127.0.0.1:\(port == 0 ? "*" : String(port))" : description

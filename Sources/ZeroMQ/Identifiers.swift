@@ -12,14 +12,23 @@ package struct SocketID: Sendable, Hashable, CustomStringConvertible {
 
 /// Names one connection of a peer at a ROUTER.
 ///
-/// Peers choose it at random for each connection, so it says nothing about who they are.
+/// Peers choose the routing id at random for each connection, so it says nothing about who they are. The key does: the peer proved that
+/// it has the secret half. The same routing id under another key is another peer.
 package struct PeerID: Sendable, Hashable, CustomStringConvertible {
+    /// The routing id.
     package let bytes: Data
+    /// The authenticated key that the very message came under; nil where keys are not asked for.
+    package let key: CurvePublicKey?
 
-    package init(bytes: Data) { self.bytes = bytes }
+    package init(bytes: Data, key: CurvePublicKey? = nil) {
+        self.bytes = bytes
+        self.key = key
+    }
 
-    /// The first bytes in hexadecimal, for logs.
-    package var description: String { bytes.prefix(6).map { String(format: "%02x", $0) }.joined() }
+    /// The first bytes in hexadecimal and the beginning of the key, for logs.
+    package var description: String {
+        bytes.prefix(6).map { String(format: "%02x", $0) }.joined() + (key.map { "/" + $0.short } ?? "")
+    }
 
     /// 16 random bytes, the first of which is not 0 (libzmq keeps those ids to itself).
     static func random() -> PeerID {

@@ -11,6 +11,16 @@ package struct LoopContext: ~Copyable {
     /// It goes on while the machine sleeps and ignores changes of the wall clock.
     package internal(set) var now: ContinuousClock.Instant
 
+    /// Sets who decides which keys may connect to this loop's sockets.
+    ///
+    /// Once, and before the first socket with `SocketSecurity.server` is bound. The closure runs on the loop's thread for every new
+    /// connection and must not wait; a connection that it has let in stays, see `disconnect`.
+    ///
+    /// - Parameter decide: gets the key and the peer's host address.
+    package mutating func authenticate(_ decide: @escaping (CurvePublicKey, _ address: String) -> Bool) throws(SocketError) {
+        try core.authenticate(decide)
+    }
+
     /// Opens a ROUTER that listens on `endpoint`.
     ///
     /// - Returns: the socket and the address it really listens on, with its port.
@@ -38,6 +48,17 @@ package struct LoopContext: ~Copyable {
     ///   `.messageTooBig`, `.closed`.
     package mutating func send(_ frames: [Data], to peer: PeerID? = nil, on socket: SocketID) throws(SocketError) {
         try core.send(frames, to: peer, on: socket)
+    }
+
+    /// Breaks the connections to a ROUTER whose last message came from a peer that is not wanted any more.
+    ///
+    /// Libzmq asks about a key only when a connection begins. The peer will try again, and be asked about. A connection that has not
+    /// brought a message yet is not known here: look at the key of every message as well.
+    ///
+    /// - Returns: how many.
+    @discardableResult
+    package mutating func disconnect(on socket: SocketID, where isUnwanted: (PeerID) -> Bool) -> Int {
+        core.disconnect(on: socket, where: isUnwanted)
     }
 
     /// Whether a DEALER has a connection.

@@ -8,14 +8,15 @@ import Foundation
 final class LoopCore {
     private let context: UnsafeMutableRawPointer
     private var sockets: [ManagedSocket] = []
+    private var authenticator: Authenticator?
     private var socketsMade: UInt32 = 0
     private var monitorsMade: UInt32 = 0
     var stopRequested = false
 
-    init() throws(SocketError) {
+    init(ioThreads: Int) throws(SocketError) {
         guard let context = zmq_ctx_new() else { throw .system("cannot start ZeroMQ") }
         self.context = context
-        zmq_ctx_set(context, ZMQ_IO_THREADS, 1)
+        zmq_ctx_set(context, ZMQ_IO_THREADS, Int32(clamping: ioThreads))
         // Without this, ending the context could wait for sockets' default of lingering for ever.
         zmq_ctx_set(context, ZMQ_BLOCKY, 0)
     }
@@ -24,14 +25,32 @@ final class LoopCore {
     func close() {
         for socket in sockets { socket.close() }
         sockets = []
+        authenticator?.close()
+        authenticator = nil
         while zmq_ctx_term(context) != 0, zmq_errno() == EINTR {}
     }
 
     // MARK: Sockets
 
+    func authenticate(_ decide: @escaping Authenticator.Decision) throws(SocketError) {
+        precondition(authenticator == nil, "a loop has one authenticator")
+        authenticator = try Authenticator(context: context, decide: decide)
+    }
+
+    func disconnect(on id: SocketID, where isUnwanted: (PeerID) -> Bool) -> Int {
+        find(id)?.disconnect(where: isUnwanted) ?? 0
+    }
+
     func bind(_ endpoint: Endpoint, options: SocketOptions) throws(SocketError) -> (SocketID, Endpoint) {
-        let (raw, actual) = try SocketSetup.router(context: context, endpoint: endpoint, options: options)
-        let socket = ManagedSocket(id: nextID(), role: .router, endpoint: actual, options: options, raw: raw, monitor: nil)
+        if case .server = options.security, authenticator == nil {
+            throw SocketError(.noAuthenticator, "cannot listen on \(endpoint): nothing decides yet which keys may connect")
+        }
+        try DescriptorLimit.check()
+        let id = nextID()
+        let (raw, monitor, actual) = try SocketSetup.router(
+            context: context, endpoint: endpoint, options: options, domain: Authenticator.domain(of: id),
+            monitorAddress: nextMonitorAddress())
+        let socket = ManagedSocket(id: id, role: .router, endpoint: actual, options: options, raw: raw, monitor: monitor)
         sockets.append(socket)
         return (socket.id, actual)
     }
@@ -84,10 +103,10 @@ final class LoopCore {
 
     /// Sleeps until something arrives, a socket is due to be reopened, or the deadline.
     func wait(until deadline: ContinuousClock.Instant, wakeup: Int32) {
-        let due = sockets.compactMap(\.reopenAt).reduce(deadline, min)
+        let due = sockets.compactMap(\.due).reduce(deadline, min)
         let timeout = (due - .now).milliseconds
         var items = [zmq_pollitem_t(socket: nil, fd: wakeup, events: Int16(ZMQ_POLLIN), revents: 0)]
-        for handle in sockets.flatMap({ [$0.raw?.pollHandle, $0.monitor?.pollHandle] }) {
+        for handle in sockets.flatMap({ [$0.raw?.pollHandle, $0.monitor?.pollHandle] }) + [authenticator?.pollHandle] {
             guard let handle else { continue }
             items.append(zmq_pollitem_t(socket: handle, fd: 0, events: Int16(ZMQ_POLLIN), revents: 0))
         }
@@ -101,6 +120,7 @@ final class LoopCore {
     /// Bounded, so that timers and posted work get their turn.
     func collect(now: ContinuousClock.Instant) -> [LoopEvent] {
         var events: [LoopEvent] = []
+        authenticator?.answer(into: &events, limit: 256, now: now)
         for socket in sockets {
             if let due = socket.reopenAt, due <= now,
                 let failure = socket.reopen(context: context, monitorAddress: nextMonitorAddress(), now: now)

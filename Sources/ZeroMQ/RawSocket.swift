@@ -6,17 +6,33 @@ import Foundation
 ///
 /// libzmq aborts the whole process when two threads use a socket, so every call checks that it is on the thread that made it.
 final class RawSocket {
+    /// What came with a message, from whom it did not choose itself.
+    struct Message {
+        var frames: [Data] = []
+        /// The authenticated key; nil where keys are not asked for.
+        var key: CurvePublicKey?
+        /// The descriptor of the connection; -1 if unknown, and possibly closed by now.
+        var connection: Int32 = -1
+    }
+
     enum Received {
         case nothing
-        case message([Data])
+        case message(Message)
         /// More frames than allowed; holds the first one.
-        case tooManyFrames(first: Data)
+        case tooManyFrames(Message)
     }
+
+    /// Frames from this size on are handed over instead of copied.
+    private static let largeFrame = 16 << 10
 
     private let owner = pthread_self()
     private var handle: UnsafeMutableRawPointer?
 
+    /// Whether messages come with key and connection.
+    private let readsOrigin: Bool
+
     init(context: UnsafeMutableRawPointer, type: Int32) throws(SocketError) {
+        readsOrigin = type == ZMQ_ROUTER
         handle = zmq_socket(context, type)
         guard handle != nil else { throw .system("cannot open a socket") }
     }
@@ -87,9 +103,39 @@ final class RawSocket {
     }
 
     private func sendFrame(_ frame: Data, flags: Int32, socket: UnsafeMutableRawPointer) -> Int32 {
+        if frame.count >= Self.largeFrame { return sendLargeFrame(frame, flags: flags, socket: socket) }
+        return frame.withUnsafeBytes { bytes in
+            attempt(socket) { zmq_send($0, bytes.baseAddress, bytes.count, flags) }
+        }
+    }
+
+    /// Lends the bytes to libzmq, which gives them back from one of its own threads when they are on their way.
+    private func sendLargeFrame(_ frame: Data, flags: Int32, socket: UnsafeMutableRawPointer) -> Int32 {
+        // The box keeps the bytes alive and, being a second owner, from being changed in place.
+        let box = Unmanaged.passRetained(LentFrame(frame))
+        return frame.withUnsafeBytes { bytes in
+            var message = zmq_msg_t()
+            return withUnsafeMutablePointer(to: &message) { message in
+                let start = UnsafeMutableRawPointer(mutating: bytes.baseAddress)
+                let code = zmq_msg_init_data(
+                    message, start, bytes.count, { _, hint in if let hint { Unmanaged<LentFrame>.fromOpaque(hint).release() } },
+                    box.toOpaque())
+                guard code == 0 else {
+                    box.release()
+                    return zmq_errno()
+                }
+                let failure = attempt(socket) { zmq_msg_send(message, $0, flags) }
+                // A message that was sent is empty now; one that was not gives the box back.
+                zmq_msg_close(message)
+                return failure
+            }
+        }
+    }
+
+    private func attempt(_ socket: UnsafeMutableRawPointer, _ send: (UnsafeMutableRawPointer) -> Int32) -> Int32 {
         var hasLooked = false
         while true {
-            if frame.withUnsafeBytes({ zmq_send(socket, $0.baseAddress, $0.count, flags) }) >= 0 { return 0 }
+            if send(socket) >= 0 { return 0 }
             switch zmq_errno() {
             case EINTR: continue
             case EAGAIN where !hasLooked:
@@ -111,16 +157,16 @@ final class RawSocket {
     ///
     /// Frames over the limit are let go one by one.
     func receive(maximumFrames: Int) throws(SocketError) -> Received {
-        var frames: [Data] = []
+        var received = Message()
         var excess = false
         while true {
-            guard let (frame, more) = try receiveFrame() else { return .nothing }
-            if frames.count < maximumFrames { frames.append(frame) } else { excess = true }
-            if !more { return excess ? .tooManyFrames(first: frames.first ?? Data()) : .message(frames) }
+            guard let (frame, more) = try receiveFrame(&received) else { return .nothing }
+            if received.frames.count < maximumFrames { received.frames.append(frame) } else { excess = true }
+            if !more { return excess ? .tooManyFrames(received) : .message(received) }
         }
     }
 
-    private func receiveFrame() throws(SocketError) -> (Data, more: Bool)? {
+    private func receiveFrame(_ received: inout Message) throws(SocketError) -> (Data, more: Bool)? {
         let socket = live()
         var message = zmq_msg_t()
         zmq_msg_init(&message)
@@ -133,10 +179,39 @@ final class RawSocket {
             }
         }
         return withUnsafeMutablePointer(to: &message) { pointer in
-            let count = zmq_msg_size(pointer)
-            let data = zmq_msg_data(pointer).map { Data(bytes: $0, count: count) } ?? Data()
-            return (data, zmq_msg_more(pointer) != 0)
+            let more = zmq_msg_more(pointer) != 0
+            // All frames of a message say the same; a ROUTER's first one, the routing id, is never the last.
+            if !more, readsOrigin { readOrigin(of: pointer, into: &received) }
+            return (Self.takeData(of: pointer), more)
         }
+    }
+
+    private func readOrigin(of message: UnsafeMutablePointer<zmq_msg_t>, into received: inout Message) {
+        received.connection = zmq_msg_get(message, ZMQ_SRCFD)
+        guard let text = zmq_msg_gets(message, "User-Id") else { return }
+        received.key = text.withMemoryRebound(to: UInt8.self, capacity: 41) { start in
+            CurvePublicKey(z85Bytes: UnsafeBufferPointer(start: start, count: strnlen(text, 41)))
+        }
+    }
+
+    /// The bytes of a small message are copied; a large one becomes the `Data`'s memory and ends with it, on whichever thread.
+    private static func takeData(of message: UnsafeMutablePointer<zmq_msg_t>) -> Data {
+        let count = zmq_msg_size(message)
+        guard count >= largeFrame else { return zmq_msg_data(message).map { Data(bytes: $0, count: count) } ?? Data() }
+        let kept = UnsafeMutablePointer<zmq_msg_t>.allocate(capacity: 1)
+        kept.initialize(to: zmq_msg_t())
+        zmq_msg_init(kept)
+        guard zmq_msg_move(kept, message) == 0, let bytes = zmq_msg_data(kept) else {
+            zmq_msg_close(kept)
+            kept.deallocate()
+            return Data()
+        }
+        return Data(
+            bytesNoCopy: bytes, count: count,
+            deallocator: .custom { _, _ in
+                zmq_msg_close(kept)
+                kept.deallocate()
+            })
     }
 
     private func live() -> UnsafeMutableRawPointer {
@@ -152,6 +227,13 @@ final class RawSocket {
     private func check(_ code: Int32, _ what: String) throws(SocketError) {
         if code != 0 { throw .system("cannot \(what)") }
     }
+}
+
+/// Keeps a frame's bytes in place while libzmq has them.
+private final class LentFrame: Sendable {
+    private let frame: Data
+
+    init(_ frame: Data) { self.frame = frame }
 }
 
 extension SocketError {

@@ -5,6 +5,10 @@ package struct SocketError: Error, Sendable, Equatable, CustomStringConvertible 
     package enum Code: Sendable, Equatable {
         /// The text is not an address.
         case invalidEndpoint
+        /// The text is not a key.
+        case invalidKey
+        /// A socket that lets in by key was to be opened before anyone could say which keys (`LoopContext.authenticate`).
+        case noAuthenticator
         /// Another program listens there.
         case addressInUse
         /// This machine does not have that address.

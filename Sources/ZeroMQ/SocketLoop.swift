@@ -8,6 +8,13 @@ package protocol LoopHandler: SendableMetatype {
     ///
     /// Nothing else happens on the loop until it returns, so it must not wait for anything.
     mutating func handle(_ event: LoopEvent, in context: inout LoopContext)
+
+    /// Comes after all that one turn of the loop brought: where what belongs together goes to disk or out together.
+    mutating func endTurn(in context: inout LoopContext)
+}
+
+extension LoopHandler {
+    package mutating func endTurn(in context: inout LoopContext) {}
 }
 
 /// One thread that owns all sockets of a process, and the handler that uses them.
@@ -18,6 +25,7 @@ package final class SocketLoop<Handler: LoopHandler>: Sendable {
     package typealias Work = @Sendable (inout Handler, inout LoopContext) -> Void
 
     private let name: String
+    private let ioThreads: Int
     private let tickInterval: Duration
     private let makeHandler: @Sendable (inout LoopContext) throws -> Handler
     private let mailbox = Mailbox<Work>()
@@ -26,11 +34,16 @@ package final class SocketLoop<Handler: LoopHandler>: Sendable {
 
     /// - Parameters:
     ///   - name: the thread's name, 15 bytes at most.
+    ///   - ioThreads: how many threads of libzmq move bytes and encrypt them; one carries some hundred megabytes a second under keys.
     ///   - tickInterval: how often the handler gets `.tick`.
     ///   - makeHandler: runs on the loop's thread; opens the first sockets. What it throws, `start` throws.
-    package init(name: String, tickInterval: Duration, makeHandler: @escaping @Sendable (inout LoopContext) throws -> Handler) {
+    package init(
+        name: String, ioThreads: Int = 1, tickInterval: Duration, makeHandler: @escaping @Sendable (inout LoopContext) throws -> Handler
+    ) {
         precondition(tickInterval > .zero, "the tick interval is positive")
+        precondition((1...64).contains(ioThreads), "1 to 64 threads move bytes")
         self.name = name
+        self.ioThreads = ioThreads
         self.tickInterval = tickInterval
         self.makeHandler = makeHandler
     }
@@ -108,7 +121,7 @@ package final class SocketLoop<Handler: LoopHandler>: Sendable {
         SignalMask.leaveSignalsToOtherThreads()
         let core: LoopCore
         do throws(SocketError) {
-            core = try LoopCore()
+            core = try LoopCore(ioThreads: ioThreads)
         } catch {
             _ = mailbox.shut()
             box.failure.withLock { $0 = error }
@@ -149,6 +162,7 @@ package final class SocketLoop<Handler: LoopHandler>: Sendable {
                 nextTick = max(nextTick, context.now - tickInterval) + tickInterval
                 handler.handle(.tick, in: &context)
             }
+            if !core.stopRequested { handler.endTurn(in: &context) }
         }
     }
 }

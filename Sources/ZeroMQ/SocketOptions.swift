@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
+import Foundation
 
 /// How a socket behaves.
 ///
 /// The defaults suit control messages between a coordinator and its workers.
 package struct SocketOptions: Sendable, Equatable {
+    /// Who may be on the other side, and who we are.
+    package var security = SocketSecurity.none
     /// The largest frame that is taken; a peer that sends a larger one is cut off.
     ///
     /// Set it alike on both sides.
@@ -17,6 +20,8 @@ package struct SocketOptions: Sendable, Equatable {
     /// The first and the longest pause before a lost connection is tried again.
     package var reconnectInterval: Duration = .milliseconds(200)
     package var maximumReconnectInterval: Duration = .seconds(2)
+    /// The longest pause before trying again where our key was refused: somebody has to allow it first.
+    package var maximumRefusedInterval: Duration = .seconds(10)
     /// How often libzmq itself asks the peer's libzmq whether it lives, and how long it waits for any answer.
     package var heartbeatInterval: Duration = .seconds(5)
     package var heartbeatTimeout: Duration = .seconds(15)
@@ -28,6 +33,8 @@ package struct SocketOptions: Sendable, Equatable {
     package var retransmitTimeout: Duration = .seconds(30)
     package var keepAliveIdle: Duration = .seconds(30)
     package var backlog = 512
+    /// A fixed routing id, as no honest peer of ours has; for tests.
+    var routingID: Data?
 
     package init() {}
 }

@@ -8,17 +8,23 @@ import Foundation
 enum SocketSetup {
     /// A listening ROUTER and the address it really has.
     static func router(
-        context: UnsafeMutableRawPointer, endpoint: Endpoint, options: SocketOptions
-    ) throws(SocketError) -> (RawSocket, Endpoint) {
+        context: UnsafeMutableRawPointer, endpoint: Endpoint, options: SocketOptions, domain: String, monitorAddress: String
+    ) throws(SocketError) -> (RawSocket, Monitor, Endpoint) {
         let socket = try RawSocket(context: context, type: ZMQ_ROUTER)
         do throws(SocketError) {
-            try apply(options, to: socket, endpoint: endpoint)
+            try apply(options, to: socket, endpoint: endpoint, domain: domain)
             // Without it a message to a peer that is gone, or slow, vanishes without a word.
             try socket.set(ZMQ_ROUTER_MANDATORY, Int32(1))
-            try socket.set(ZMQ_BACKLOG, Int32(clamping: options.backlog))
-            let number = socket.bind(endpoint.bindAddress)
-            guard number == 0 else { throw bindError(number, endpoint) }
-            return (socket, try Endpoint(try socket.lastEndpoint()))
+            try socket.set(ZMQ_BACKLOG, Int32(clamping: min(options.backlog, DescriptorLimit.reserve / 2)))
+            let monitor = try Monitor(of: socket, interest: .server, context: context, address: monitorAddress)
+            do throws(SocketError) {
+                let number = socket.bind(endpoint.bindAddress)
+                guard number == 0 else { throw bindError(number, endpoint) }
+                return (socket, monitor, try Endpoint(try socket.lastEndpoint()))
+            } catch {
+                monitor.close()
+                throw error
+            }
         } catch {
             socket.close()
             throw error
@@ -31,14 +37,14 @@ enum SocketSetup {
     ) throws(SocketError) -> (RawSocket, Monitor) {
         let socket = try RawSocket(context: context, type: ZMQ_DEALER)
         do throws(SocketError) {
-            try apply(options, to: socket, endpoint: endpoint)
+            try apply(options, to: socket, endpoint: endpoint, domain: "")
             // Nothing is queued for a peer that is not there: it would arrive stale, much later.
             try socket.set(ZMQ_IMMEDIATE, Int32(1))
-            try socket.set(ZMQ_ROUTING_ID, PeerID.random().bytes)
+            try socket.set(ZMQ_ROUTING_ID, options.routingID ?? PeerID.random().bytes)
             try socket.set(ZMQ_RECONNECT_IVL, max(1, options.reconnectInterval.milliseconds))
             try socket.set(ZMQ_RECONNECT_IVL_MAX, options.maximumReconnectInterval.milliseconds)
             try socket.set(ZMQ_CONNECT_TIMEOUT, options.connectTimeout.milliseconds)
-            let monitor = try Monitor(of: socket, context: context, address: monitorAddress)
+            let monitor = try Monitor(of: socket, interest: .client, context: context, address: monitorAddress)
             let number = socket.connect(endpoint.description)
             guard number == 0 else {
                 monitor.close()
@@ -51,11 +57,16 @@ enum SocketSetup {
         }
     }
 
-    private static func apply(_ options: SocketOptions, to socket: RawSocket, endpoint: Endpoint) throws(SocketError) {
+    private static func apply(
+        _ options: SocketOptions, to socket: RawSocket, endpoint: Endpoint, domain: String
+    ) throws(SocketError) {
+        try options.security.apply(to: socket, domain: domain)
         try socket.set(ZMQ_LINGER, options.linger.milliseconds)
         try socket.set(ZMQ_SNDHWM, Int32(clamping: options.highWaterMark))
         try socket.set(ZMQ_RCVHWM, Int32(clamping: options.highWaterMark))
-        try socket.set(ZMQ_MAXMSGSIZE, Int64(options.maximumFrameBytes))
+        // What goes over the wire under keys is a little longer than the frame.
+        let overhead = options.security == .none ? 0 : 64
+        try socket.set(ZMQ_MAXMSGSIZE, Int64(options.maximumFrameBytes + overhead))
         try socket.set(ZMQ_HEARTBEAT_IVL, options.heartbeatInterval.milliseconds)
         try socket.set(ZMQ_HEARTBEAT_TIMEOUT, options.heartbeatTimeout.milliseconds)
         try socket.set(ZMQ_HEARTBEAT_TTL, options.heartbeatTimeToLive.milliseconds)

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+import Access
 import ArgumentParser
+import Blobs
 import Fleet
 import Foundation
 import ModelFiles
@@ -47,6 +49,8 @@ struct Main {
     private static func status(of error: any Error) -> ExitStatus? {
         switch error {
         case let error as CommandLineError: error.status
+        case let error as AccessError: error.code == .notFound ? .notFound : .failed
+        case let error as BlobError: error.code == .cancelled ? .interrupted : .failed
         case let error as FleetError:
             switch error.code {
             case .unreachable: .unreachable
@@ -80,11 +84,16 @@ struct Pseudoword: ParsableCommand {
             CommandGroup(
                 name: "Learn",
                 subcommands: [
-                    TrainCommand.self, CoordinatorCommand.self, WorkerCommand.self, SubmitCommand.self, StatusCommand.self,
-                    CancelCommand.self, FleetCommand.self,
+                    TrainCommand.self, SubmitCommand.self, StatusCommand.self, ExplainCommand.self, LogsCommand.self, CancelCommand.self,
+                    PauseCommand.self, ResumeCommand.self, PriorityCommand.self,
+                ]),
+            CommandGroup(
+                name: "Fleet",
+                subcommands: [
+                    CoordinatorCommand.self, WorkerCommand.self, JoinCommand.self, FleetCommand.self, DrainCommand.self, KeysCommand.self,
                 ]),
             CommandGroup(
                 name: "Use", subcommands: [ExportCommand.self, GenerateCommand.self, EvaluateCommand.self, EmbeddingCommand.self]),
-            CommandGroup(name: "Check", subcommands: [ModelCommand.self, BenchCommand.self]),
+            CommandGroup(name: "Check", subcommands: [ModelCommand.self, BenchCommand.self, SelftestCommand.self]),
         ])
 }

@@ -21,6 +21,10 @@ struct PromptTests {
     @Test func aPromptWithoutTheWordIsRefused() async throws {
         try await makeWord()
         expectOneLine(try await evaluate("a photo", "--embedding", "my-word.pt"), Status.usage, "\"a photo\"", "my-word", "[name]")
+        expectOneLine(
+            try await folder.run(
+                "generate", "--model", "starter", "--embedding", "my-word.pt", "--prompt", "a photo", "-o", "a.png", "--steps", "1"),
+            Status.usage, "my-word", "[name]")
         #expect(try await evaluate("a photo of [name]", "--embedding", "my-word.pt").status == Status.done)
         #expect(try await evaluate("a photo of shape", "--embedding", "my-word.pt", "--name", "shape").status == Status.done)
     }

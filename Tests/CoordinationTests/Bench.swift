@@ -53,14 +53,15 @@ struct Bench {
 }
 
 func lease(_ attempt: Int, _ index: Int = 0) -> LeaseID {
-    LeaseID(trial: TrialID(study: StudyID(1), index: index), attempt: attempt)
+    LeaseID(.train(TrialID(study: StudyID(1), index: index)), attempt: attempt)
 }
 
 func report(
     _ worker: WorkerID, _ attempt: Int, _ from: Int, _ to: Int, digest: String? = nil, finished: Bool = false, index: Int = 0
 ) -> SegmentReport {
     SegmentReport(
-        worker: worker, lease: lease(attempt, index), fromStep: from, toStep: to, digest: digest ?? "\(from)-\(to)", finished: finished)
+        worker: worker, trial: TrialID(study: StudyID(1), index: index), attempt: attempt, fromStep: from, toStep: to,
+        digest: digest ?? "\(from)-\(to)", finished: finished)
 }
 
 func progress(_ attempt: Int, at step: Int, speed: Double = 2) -> LeaseProgress {

@@ -57,7 +57,7 @@ import Testing
             "training: {steps: 5, learning_rate: {base: 1, warmup: 6}}",
             "training.learning_rate.warmup: found \"6\", expected a whole number from 0 to 5"
         ),
-        ("parallel: both", "parallel: found \"both\", expected trials"),
+        ("parallel: both", "parallel: found \"both\", expected trials or data"),
         ("evaluate: {every: 0}", "evaluate.every: found \"0\", expected a whole number from 1 to 10000000"),
     ])
     func wrongValuesSayWhatWasFoundAndExpected(yaml: String, expected: String) {
@@ -103,8 +103,7 @@ import Testing
     }
 
     @Test(arguments: [
-        ("search: {method: grid}", "search"), ("preview: {every: 5}", "preview"), ("parallel: data", "parallel"),
-        ("training: {precision: bf16}", "training.precision"),
+        ("search: {method: sobol}", "search.method"), ("training: {precision: bf16}", "training.precision"),
     ])
     func laterKeysAreNamedAsSuch(yaml: String, key: String) {
         let line = refusal(smallest + yaml)

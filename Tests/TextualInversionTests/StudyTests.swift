@@ -58,14 +58,21 @@ import Testing
         #expect(throws: StudyError.self) { try check { $0.training.learningRate = .grammar("fast") } }
     }
 
-    @Test func checkReadsNoWeights() throws {
+    @Test func checkFindsDamagedWeights() throws {
         let folder = try TemporaryFolder(copying: InversionFixtures.path("tiny"))
         for part in ["unet/diffusion_pytorch_model", "vae/diffusion_pytorch_model", "text_encoder/model"] {
-            try folder.write("broken", to: part + ".safetensors")
-        }
-        #expect(try StudyCheck.check(InversionFixtures.tinyStudy(), folder: ModelFolder(path: folder.path)) == 5)
-        #expect(throws: (any Error).self) {
-            try InversionSession(study: InversionFixtures.tinyStudy(), folder: ModelFolder(path: folder.path))
+            let whole = try Data(contentsOf: URL(fileURLWithPath: folder.path + "/" + part + ".safetensors"))
+            #expect(try StudyCheck.check(InversionFixtures.tinyStudy(), folder: ModelFolder(path: folder.path)) == 5)
+            for damaged in [Data("broken".utf8), whole.dropLast(1000)] {
+                try damaged.write(to: URL(fileURLWithPath: folder.path + "/" + part + ".safetensors"))
+                #expect(throws: (any Error).self) {
+                    try StudyCheck.check(InversionFixtures.tinyStudy(), folder: ModelFolder(path: folder.path))
+                }
+                #expect(throws: (any Error).self) {
+                    try InversionSession(study: InversionFixtures.tinyStudy(), folder: ModelFolder(path: folder.path))
+                }
+            }
+            try whole.write(to: URL(fileURLWithPath: folder.path + "/" + part + ".safetensors"))
         }
     }
 

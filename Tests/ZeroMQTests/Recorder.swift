@@ -37,6 +37,22 @@ extension [LoopEvent] {
     var connections: Int { count { if case .connected = $0 { true } else { false } } }
     var disconnections: Int { count { if case .disconnected = $0 { true } else { false } } }
     var retries: Int { count { if case .retrying = $0 { true } else { false } } }
+    var causes: Set<RetryCause> {
+        Set(compactMap { if case .retrying(_, let cause, _) = $0 { cause } else { nil } })
+    }
+
+    var reasons: [String] {
+        compactMap { if case .retrying(_, _, let reason) = $0 { reason } else { nil } }
+    }
+
+    var refusedKeys: [CurvePublicKey] {
+        compactMap { if case .refused(_, let key, _) = $0 { key } else { nil } }
+    }
+
+    var failedHandshakes: Int {
+        reduce(0) { if case .handshakesFailed(_, let count) = $1 { $0 + count } else { $0 } }
+    }
+
     var malformed: Int { count { if case .malformed = $0 { true } else { false } } }
     var ticks: Int { count { $0 == .tick } }
 }
@@ -56,6 +72,17 @@ struct Recorder: LoopHandler {
     }
 }
 
+/// Who gets in, changeable from the test's task.
+final class Guests: Sendable {
+    private let keys: Mutex<Set<CurvePublicKey>>
+
+    init(_ keys: CurvePublicKey...) { self.keys = Mutex(Set(keys)) }
+
+    func contains(_ key: CurvePublicKey) -> Bool { keys.withLock { $0.contains(key) } }
+    func add(_ key: CurvePublicKey) { keys.withLock { _ = $0.insert(key) } }
+    func remove(_ key: CurvePublicKey) { keys.withLock { _ = $0.remove(key) } }
+}
+
 /// A running loop with one socket, and what it has seen.
 struct Station: Sendable {
     let loop: SocketLoop<Recorder>
@@ -71,10 +98,18 @@ struct Station: Sendable {
         return options
     }
 
+    static func secured(_ security: SocketSecurity) -> SocketOptions {
+        var options = quick
+        options.security = security
+        return options
+    }
+
+    /// - Parameter guests: whose keys get in, if the options ask for keys.
     static func router(
-        _ address: String = "tcp://127.0.0.1:*", options: SocketOptions = quick, reaction: Recorder.Reaction? = nil
+        _ address: String = "tcp://127.0.0.1:*", options: SocketOptions = quick, guests: Guests? = nil, reaction: Recorder.Reaction? = nil
     ) async throws -> Station {
         try await start(name: "router", reaction: reaction) { context in
+            if let guests { try context.authenticate { key, _ in guests.contains(key) } }
             let (socket, endpoint) = try context.bind(try Endpoint(address), options: options)
             return (socket, endpoint)
         }

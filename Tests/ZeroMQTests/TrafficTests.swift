@@ -18,6 +18,36 @@ import ZeroMQ
         #expect(router.log.all.peers.allSatisfy { $0.bytes.count == 16 && $0.bytes.first != 0 })
     }
 
+    @Test func aLargeFrameThatIsChangedAfterwardsArrivesAsItWas() async throws {
+        let router = try await Station.router()
+        let dealer = try await Station.dealer(to: router.endpoint)
+        defer { Station.stop(dealer, router) }
+        #expect(try await dealer.log.wait { $0.connections == 1 })
+        let socket = dealer.socket
+        // Frames of this size are lent to libzmq, not copied.
+        try await dealer.loop.perform { _, context in
+            var whole = Data(repeating: 1, count: 2 << 20)
+            var slice = whole[1000..<1_001_000]
+            for round in 0..<20 {
+                try context.send([whole, slice], on: socket)
+                whole[round] = 9
+                slice[slice.startIndex + round] = 8
+            }
+        }
+        #expect(try await router.log.wait { $0.messages.count == 20 })
+        for (round, message) in router.log.all.messages.enumerated() {
+            let (whole, slice) = (message[0], message[1])
+            #expect(whole.count == 2 << 20 && slice.count == 1_000_000)
+            #expect(whole.prefix(20).filter { $0 == 9 }.count == round && whole.dropFirst(20).allSatisfy { $0 == 1 })
+            #expect(slice.prefix(20).filter { $0 == 8 }.count == round && slice.dropFirst(20).allSatisfy { $0 == 1 })
+        }
+        // What was received is an ordinary value.
+        var kept = router.log.all.messages[0][0]
+        kept[0] = 77
+        #expect(router.log.all.messages[0][0].first == 1)
+        #expect(kept.suffix(5) == Data(repeating: 1, count: 5))
+    }
+
     @Test func aWholeBurstArrivesInOrder() async throws {
         let router = try await Station.router(reaction: echo)
         let dealer = try await Station.dealer(to: router.endpoint)

@@ -43,16 +43,20 @@ package struct ModelFolder: Sendable {
     /// The side of the pictures that the model was made for, in pixels.
     package func nativeResolution() throws -> Int { try unetConfiguration().sampleSize * autoencoderConfiguration().reduction }
 
-    package func textEncoder() throws -> TextEncoder {
-        let parameters = try FileParameters(path: weights("text_encoder", ["model"]))
+    package func textEncoder() throws -> TextEncoder { try textEncoder(readsValues: true) }
+
+    private func textEncoder(readsValues: Bool) throws -> TextEncoder {
+        let parameters = try FileParameters(path: weights("text_encoder", ["model"]), readsValues: readsValues)
         let encoder = try TextEncoder(textEncoderConfiguration(), Parameters(parameters))
         try parameters.refuseUnused { $0.hasSuffix("position_ids") || $0 == "text_projection.weight" }
         return encoder
     }
 
-    package func unet() throws -> UNet {
+    package func unet() throws -> UNet { try unet(readsValues: true) }
+
+    private func unet(readsValues: Bool) throws -> UNet {
         let configuration = try unetConfiguration()
-        let parameters = try FileParameters(path: weights("unet", ["diffusion_pytorch_model"]))
+        let parameters = try FileParameters(path: weights("unet", ["diffusion_pytorch_model"]), readsValues: readsValues)
         let unet = try UNet(configuration, Parameters(parameters))
         try parameters.refuseUnused()
         let width = try textEncoderConfiguration().width
@@ -62,8 +66,10 @@ package struct ModelFolder: Sendable {
         return unet
     }
 
-    package func autoencoderEncoder() throws -> AutoencoderEncoder {
-        let parameters = try FileParameters(path: weights("vae", ["diffusion_pytorch_model"]))
+    package func autoencoderEncoder() throws -> AutoencoderEncoder { try autoencoderEncoder(readsValues: true) }
+
+    private func autoencoderEncoder(readsValues: Bool) throws -> AutoencoderEncoder {
+        let parameters = try FileParameters(path: weights("vae", ["diffusion_pytorch_model"]), readsValues: readsValues)
         let encoder = try AutoencoderEncoder(autoencoderConfiguration(), Parameters(parameters))
         try parameters.refuseUnused { $0.hasPrefix("decoder.") || $0.hasPrefix("post_quant_conv.") }
         return encoder
@@ -74,6 +80,15 @@ package struct ModelFolder: Sendable {
         let decoder = try AutoencoderDecoder(autoencoderConfiguration(), Parameters(parameters))
         try parameters.refuseUnused { $0.hasPrefix("encoder.") || $0.hasPrefix("quant_conv.") }
         return decoder
+    }
+
+    /// Holds the weight files' headers against the configurations: names and shapes of every tensor that training needs.
+    ///
+    /// No weights are read.
+    package func checkWeights() throws {
+        _ = try textEncoder(readsValues: false)
+        _ = try unet(readsValues: false)
+        _ = try autoencoderEncoder(readsValues: false)
     }
 
     /// The weight files that this engine reads, for digests: paths relative to the folder.

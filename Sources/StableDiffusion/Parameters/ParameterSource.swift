@@ -4,6 +4,8 @@ package import Tensors
 
 /// Where a network's weights come from: a file, or a list that only records what is asked for.
 package protocol ParameterSource: AnyObject {
+    /// Whether the tensors hold values; otherwise only their shapes are of use.
+    var hasValues: Bool { get }
     /// Whether the source holds a tensor of this key path.
     func holds(_ path: String) -> Bool
     /// The tensor at a key path, which must have the given shape.
@@ -12,10 +14,15 @@ package protocol ParameterSource: AnyObject {
 
 /// The tensors of one safetensors file, each taken once, converted to f32 while it is read.
 package final class FileParameters: ParameterSource {
+    package let hasValues: Bool
     private let file: SafeTensorsFile
     private var taken: Set<String> = []
 
-    package init(path: String) throws { file = try SafeTensorsFile(path: path) }
+    /// - Parameter readsValues: false to hold names and shapes against the file's header and read no weights.
+    package init(path: String, readsValues: Bool = true) throws {
+        file = try SafeTensorsFile(path: path)
+        hasValues = readsValues
+    }
 
     package func holds(_ path: String) -> Bool { file.tensor(named: path) != nil }
 
@@ -32,6 +39,7 @@ package final class FileParameters: ParameterSource {
             throw ModelError("\(file.path): tensor \(path) holds \(entry.dtype.rawValue), expected floating-point numbers")
         }
         taken.insert(path)
+        guard hasValues else { return Tensor(placeholder: shape) }
         defer { file.releasePages(of: path) }
         return try Tensor(shape: shape) { try file.copyFloats(named: path, into: $0) }
     }
@@ -52,6 +60,7 @@ package final class FileParameters: ParameterSource {
 /// Records names and shapes instead of reading weights; the tensors it gives out are never to be computed with.
 package final class ParameterList: ParameterSource {
     package private(set) var entries: [(name: String, shape: [Int])] = []
+    package let hasValues = false
 
     package init() {}
 

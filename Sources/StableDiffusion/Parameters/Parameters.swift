@@ -35,7 +35,8 @@ package struct Parameters {
     /// `weight` [outputs, inputs, kernel, kernel], brought to channels last once, and `bias`.
     package func convolution(inputs: Int, outputs: Int, kernel: Int, stride: Int = 1, padding: Padding) throws -> Convolution {
         let weight = try tensor("weight", [outputs, inputs, kernel, kernel])
-        return try Convolution(weight: weight.movingSecondAxisLast(), bias: tensor("bias", [outputs]), stride: stride, padding: padding)
+        let moved = source.hasValues ? weight.movingSecondAxisLast() : Tensor(placeholder: [outputs, kernel, kernel, inputs])
+        return try Convolution(weight: moved, bias: tensor("bias", [outputs]), stride: stride, padding: padding)
     }
 
     package func groupNorm(channels: Int, groups: Int, epsilon: Float, activation: Activation = .none) throws -> GroupNorm {

@@ -14,8 +14,22 @@ package enum RandomModel {
         guard !FileManager.default.fileExists(atPath: folder) else {
             throw ModelError("\(folder): exists already; choose a folder that does not")
         }
+        do {
+            try writeParts(family, to: folder, isHalf: isHalf, seed: seed)
+        } catch {
+            // Half a model is of no use to anyone.
+            try? FileManager.default.removeItem(atPath: folder)
+            throw error
+        }
+    }
+
+    private static func writeParts(_ family: Family, to folder: String, isHalf: Bool, seed: UInt64) throws {
         for part in ["text_encoder", "unet", "vae", "scheduler"] {
-            try FileManager.default.createDirectory(atPath: folder + "/" + part, withIntermediateDirectories: true)
+            do {
+                try FileManager.default.createDirectory(atPath: folder + "/" + part, withIntermediateDirectories: true)
+            } catch {
+                throw ModelError("\(folder)/\(part): cannot be made; is there room, and may you write there?")
+            }
         }
         try write(textEncoder(family), to: folder + "/text_encoder/config.json")
         try write(unet(family), to: folder + "/unet/config.json")
@@ -57,7 +71,9 @@ package enum RandomModel {
 
     private static func write(_ json: [String: Any], to path: String) throws {
         let data = try JSONSerialization.data(withJSONObject: json, options: [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes])
-        try data.write(to: URL(fileURLWithPath: path))
+        let file = try AtomicFile(path: path)
+        try file.append(Array(data))
+        try file.commit()
     }
 
     private static func textEncoder(_ family: Family) -> [String: Any] {

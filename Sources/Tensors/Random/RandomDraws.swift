@@ -7,7 +7,7 @@ private import Glibc
 package enum RandomStream: UInt32, Sendable {
     case picture = 1, prompt = 2, flip = 3, posterior = 4, timestep = 5, noise = 6
     case initialization = 7, sampler = 8, weights = 9, posteriorOnce = 10
-    case evaluation = 16
+    case evaluation = 16, search = 17
 }
 
 /// The random draws of one place in a study: (seed, trial, step, sample, stream).

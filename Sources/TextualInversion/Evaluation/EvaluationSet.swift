@@ -17,7 +17,6 @@ package struct EvaluationSet: Sendable {
     }
 
     private let batches: [NoisedBatch]
-    private let count: Int
 
     /// - Parameters:
     ///   - tokens: the token ids of sample k's prompt, for picture p.
@@ -46,7 +45,6 @@ package struct EvaluationSet: Sendable {
                     }))
         }
         self.batches = batches
-        count = samples
     }
 
     /// The mean loss with the given vectors.
@@ -54,10 +52,19 @@ package struct EvaluationSet: Sendable {
     /// - Parameter isCancelled: asked before each batch; nil is returned when it says yes.
     package func evaluate(_ model: InversionModel, vectors: Tensor?, isCancelled: () -> Bool = { false }) -> Result? {
         var losses: [Double] = []
-        for batch in batches {
+        for batch in batches.indices {
             if isCancelled() { return nil }
-            losses += model.losses(batch, vectors: vectors)
+            losses += self.losses(model, vectors: vectors, batch: batch)
         }
+        return Self.combine(losses)
+    }
+
+    /// The losses of one batch, for an evaluation that several machines share.
+    func losses(_ model: InversionModel, vectors: Tensor?, batch: Int) -> [Double] { model.losses(batches[batch], vectors: vectors) }
+
+    /// The result that the losses of all samples, in order, make.
+    package static func combine(_ losses: [Double]) -> Result {
+        let count = losses.count
         let mean = losses.reduce(0, +) / Double(count)
         let variance = losses.reduce(0.0) { $0 + ($1 - mean) * ($1 - mean) } / Double(max(1, count - 1))
         return Result(loss: mean, standardError: (variance / Double(count)).squareRoot(), samples: count)

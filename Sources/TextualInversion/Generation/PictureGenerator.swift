@@ -24,11 +24,27 @@ package struct PictureGenerator: Sendable {
     private let reduction: Int, nativeResolution: Int
 
     package init(_ folder: ModelFolder) throws {
-        textEncoder = try folder.textEncoder()
-        unet = try folder.unet()
+        let textEncoder = try folder.textEncoder()
+        try self.init(
+            textEncoder: textEncoder, unet: folder.unet(), schedule: folder.noiseSchedule(),
+            encoder: PromptEncoder(tokenizer: folder.tokenizer(), configuration: textEncoder.configuration), folder: folder)
+    }
+
+    /// With a model that is in memory already; only the autoencoder's decoder is read.
+    package init(_ loaded: LoadedModel, folder: ModelFolder) throws {
+        let model = loaded.model
+        try self.init(
+            textEncoder: model.textEncoder, unet: model.unet, schedule: model.schedule, encoder: loaded.encoder, folder: folder)
+    }
+
+    private init(
+        textEncoder: TextEncoder, unet: UNet, schedule: NoiseSchedule, encoder: PromptEncoder, folder: ModelFolder
+    ) throws {
+        self.textEncoder = textEncoder
+        self.unet = unet
+        self.schedule = schedule
+        self.encoder = encoder
         decoder = try folder.autoencoderDecoder()
-        schedule = try folder.noiseSchedule()
-        encoder = try PromptEncoder(tokenizer: folder.tokenizer(), configuration: textEncoder.configuration)
         reduction = try folder.autoencoderConfiguration().reduction
         nativeResolution = try folder.nativeResolution()
     }

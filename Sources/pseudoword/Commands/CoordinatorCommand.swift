@@ -1,34 +1,54 @@
 // SPDX-License-Identifier: Apache-2.0
+import Access
 import ArgumentParser
 import Coordination
 import Fleet
 import Foundation
 import Logging
+import ZeroMQ
 
 struct CoordinatorCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "coordinator", abstract: "Runs a coordinator: keeps studies, hands work to workers, writes checkpoints.",
-        discussion: "Stopped or killed, it goes on where it was when it is started again on the same home.")
+        discussion: """
+            Stopped or killed, it goes on where it was when it is started again on the same home. At each start it prints a one-time token \
+            with which another box joins: pseudoword worker --join TOKEN
+            """)
 
     @OptionGroup var home: HomeOption
-    @Option(help: "Where to listen; this version takes loopback addresses only.") var listen = CoordinatorOption.defaultAddress
+    @Option(help: "Where to listen, such as tcp://0.0.0.0:7400; blobs are served at the port behind it.") var listen = CoordinatorOption.defaultAddress
+    @Option(help: "Where others find it, if that is not where it listens; may be given more than once.") var advertise: [String] = []
+    @Flag(help: "Speak without keys; on loopback only.") var insecure = false
     @OptionGroup var patience: PatienceOption
     @Flag(name: .shortAndLong, help: "Say more.") var verbose = false
 
     func run() throws {
         StopSignal.install()
-        let service = try CoordinatorService(
-            CoordinatorOptions(
-                home: home.folder, endpoint: CoordinatorOption.parse(listen), settings: patience.settings, program: Program.name,
-                logger: Program.logger("coordinator", level: verbose ? .debug : .info)))
-        let endpoint = try service.start()
-        announce("listening on \(endpoint), home \(home.folder.path)")
-        announce("start a worker with: pseudoword worker --coordinator \(endpoint)")
+        let endpoint = try CoordinatorOption.parse(listen)
+        var options = CoordinatorOptions(
+            home: home.folder, endpoint: endpoint, settings: patience.settings, program: Program.name,
+            logger: Program.logger("coordinator", level: verbose ? .debug : .info), locateModel: { try ModelLocation.folder($0) })
+        options.advertised = try advertise.map(CoordinatorOption.parse)
+        options.usesKeys = !insecure
+        options.credentialStore = CredentialStore()
+        let service = try CoordinatorService(options)
+        let actual = try service.start()
+        defer { service.stop() }
+        announce("listening on \(actual), home \(home.folder.path)")
+        if insecure {
+            announce("without keys; start a worker with: pseudoword worker --insecure --coordinator \(actual)")
+        } else {
+            announce("workers of this user on this machine: pseudoword worker --coordinator \(actual.forConnecting)")
+            let token = try service.joinToken()
+            announce("another box joins once with: pseudoword worker --join \(token)")
+            if endpoint.host == "*" || endpoint.host == "0.0.0.0" || endpoint.host == "::", advertise.isEmpty {
+                announce("the token names \(actual); say with --advertise tcp://HOST:PORT how other boxes find this one")
+            }
+        }
         let ended = ThreadedWait { await service.waitUntilStopped() }
         if StopSignal.wait(until: { ended.isDone }) {
             throw CommandLineError("the coordinator ended by itself; its log says why")
         }
-        service.stop()
     }
 }
 

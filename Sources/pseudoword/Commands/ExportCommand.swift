@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import ArgumentParser
 import Checkpoints
+import Fleet
 import Foundation
 import ModelFiles
 import StableDiffusion
@@ -10,13 +11,13 @@ struct ExportCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "export", abstract: "Writes the learned word as files that AUTOMATIC1111, ComfyUI and diffusers load.",
         discussion: """
-            Reads the checkpoint from the coordinator's home, also while training goes on. STUDY is a study's name, its .pseudoword folder, or \
-            a checkpoint .h5 file.
+            Works also while training goes on. STUDY is a study's name, its .pseudoword folder, or a checkpoint .h5 file. A name is looked for \
+            in the home on this machine and, with --coordinator or when there is no such home, asked of the coordinator.
             """)
 
     @Argument(help: "The study: a name, a home folder with one study, or a checkpoint file.") var study: String
-    @OptionGroup var home: HomeOption
-    @Option(help: "The trial, a number.") var trial = 0
+    @OptionGroup var connection: CoordinatorOption
+    @Option(help: "The trial: a number, or best for the one with the lowest evaluation loss.") var trial = TrialChoice.best
     @Option(help: "Which vectors: best (lowest evaluation loss) or last.") var vectors = Choice.best
     @Option(help: "a1111 (.pt and .safetensors), comfyui (.safetensors), diffusers (learned_embeds.safetensors) or all.") var format =
         Format.all
@@ -26,7 +27,7 @@ struct ExportCommand: ParsableCommand {
     enum Format: String, ExpressibleByArgument, CaseIterable { case a1111, comfyui, diffusers, all }
 
     func run() throws {
-        let checkpoint = try Checkpoint.read(from: CheckpointLocation.find(study, home: home, trial: trial))
+        let checkpoint = try find()
         let settings = try Study(json: checkpoint.hyperparameters, source: "the checkpoint's study")
         let chosen = vectors == .best ? checkpoint.best ?? checkpoint.embedding : checkpoint.embedding
         let step = vectors == .best ? checkpoint.bestStep ?? checkpoint.optimizer.step : checkpoint.optimizer.step
@@ -52,6 +53,22 @@ struct ExportCommand: ParsableCommand {
         for path in written { print("  \(path)") }
     }
 
+    private func find() throws -> Checkpoint {
+        if connection.coordinator == nil, let path = try CheckpointLocation.find(study, home: connection.home, trial: trial) {
+            return try Checkpoint.read(from: path)
+        }
+        let answer = try connection.client().checkpoint(study: study, trial: trial.number)
+        if trial.number == nil, answer.trial > 0 { announce("trial \(answer.trial) has the lowest evaluation loss") }
+        let path = FileManager.default.temporaryDirectory.appendingPathComponent("pseudoword-\(UUID().uuidString).h5")
+        defer { try? FileManager.default.removeItem(at: path) }
+        do {
+            try answer.file.write(to: path)
+        } catch {
+            throw CommandLineError("\(path.path): cannot be written; free some space or set TMPDIR")
+        }
+        return try Checkpoint.read(from: path.path)
+    }
+
     private func writeSafeTensors(_ file: EmbeddingFile, _ study: Study, to path: String) throws {
         // What the model says counts; when it is not on this machine, the width tells the family.
         let prediction = try? ModelLocation.folder(study.model).noiseSchedule().predictionType
@@ -61,5 +78,27 @@ struct ExportCommand: ParsableCommand {
         let native = (try? ModelLocation.folder(study.model).nativeResolution()) ?? 512
         let size = study.data.resolution.map { ($0.width, $0.height) } ?? (native, native)
         try file.writeSafeTensors(to: path, architecture: architecture, resolution: size, predictionType: isV ? "v" : "epsilon")
+    }
+}
+
+/// A trial by its number, or the best.
+enum TrialChoice: ExpressibleByArgument, Equatable {
+    case best
+    case index(Int)
+
+    init?(argument: String) {
+        if argument == "best" {
+            self = .best
+        } else if let number = Int(argument), number >= 0 {
+            self = .index(number)
+        } else {
+            return nil
+        }
+    }
+
+    var defaultValueDescription: String { "best" }
+
+    var number: Int? {
+        if case .index(let number) = self { number } else { nil }
     }
 }

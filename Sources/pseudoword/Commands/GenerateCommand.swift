@@ -46,6 +46,10 @@ struct GenerateCommand: ParsableCommand {
         try OutputFile.checkWritable(output)
         let folder = try ModelLocation.folder(model)
         let learned = try word.load(width: folder.textEncoderConfiguration().width)
+        if let name = learned?.name, !(prompt + [negativePrompt]).contains(where: { PromptEncoder.holds(name, in: $0) }) {
+            throw CommandLineError(
+                .usage, "no prompt holds the word \"\(name)\" of --embedding; write [name] or \(name) where it should stand")
+        }
         let generator = try PictureGenerator(folder)
         var settings = PictureGenerator.Settings()
         (settings.steps, settings.guidanceScale, settings.negativePrompt, settings.seed) = (steps, guidance, negativePrompt, seed)

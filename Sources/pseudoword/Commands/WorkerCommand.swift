@@ -1,33 +1,52 @@
 // SPDX-License-Identifier: Apache-2.0
+import Access
 import ArgumentParser
 import Fleet
 import Foundation
 import Logging
 import Synchronization
 import Tensors
+import TextualInversion
+import ZeroMQ
 
 struct WorkerCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "worker", abstract: "Runs a worker: trains what a coordinator hands out.",
-        discussion: "It waits for a coordinator that is not there yet, and can be killed at any moment: another goes on with its work.")
+        commandName: "worker", abstract: "Runs a worker: computes what a coordinator hands out.",
+        discussion: """
+            It waits for a coordinator that is not there yet, and can be killed at any moment: another goes on with its work. The first \
+            Ctrl-C or SIGTERM lets it finish what it has for the grace period; a second one ends it at once.
+            """)
 
     @OptionGroup var connection: CoordinatorOption
+    @OptionGroup var joining: JoinOption
+    @OptionGroup var cache: CacheOption
     @Option(help: "What people call it (default: HOST/PID).") var name: String?
+    @Option(help: "Seconds to finish its work after SIGTERM.") var grace = 20.0
     @OptionGroup var compute: ComputeOptions
     @Option(help: .hidden) var parent: Int32?
     @Flag(name: .shortAndLong, help: "Say more.") var verbose = false
+
+    func validate() throws {
+        guard (0...86400).contains(grace) else { throw ValidationError("--grace takes a number of seconds from 0 to 86400") }
+    }
 
     func run() throws {
         StopSignal.install()
         compute.apply()
         let host = ProcessInfo.processInfo.hostName
+        let place = try self.place(host: host)
         let trainer = InversionTrainer(cpu: Program.computeDescription) { try ModelLocation.folder($0) }
-        let service = WorkerService(
-            WorkerOptions(
-                coordinator: try connection.endpoint(), name: name ?? "\(host)/\(getpid())", threads: Compute.threads,
-                cpu: Program.computeDescription, program: Program.name, host: host,
-                logger: Program.logger("worker", level: verbose ? .debug : .info)),
-            trainer: trainer)
+        var options = WorkerOptions(
+            coordinator: place.endpoint, name: name ?? "\(host)/\(getpid())", threads: Compute.threads, cpu: Program.computeDescription,
+            program: Program.name, host: host, cache: cache.folder, logger: Program.logger("worker", level: verbose ? .debug : .info))
+        options.cacheLimitBytes = cache.limitBytes
+        options.security = place.security
+        options.numericsClass = NumericsClass.digest()
+        if case .client(let server, _) = place.security {
+            // Results of one coordinator are never shown to another.
+            options.outbox = cache.folder.appendingPathComponent("outbox").appendingPathComponent(server.bytes.map { String(format: "%02x", $0) }.joined())
+        }
+        let service = WorkerService(options, trainer: trainer)
         try service.start()
         let outcome = EndOfWorker(service)
         // A worker that `train` started must not outlive it.
@@ -35,7 +54,19 @@ struct WorkerCommand: ParsableCommand {
         if StopSignal.wait(until: { outcome.value != nil || isOrphan() }), case .denied(let reason) = outcome.value {
             throw CommandLineError(.refused, reason)
         }
+        if outcome.value == nil, !isOrphan() {
+            service.drain()
+            let deadline = Date().addingTimeInterval(grace)
+            while outcome.value == nil, Date() < deadline, !isOrphan() { usleep(50_000) }
+        }
         service.stop()
+    }
+
+    private func place(host: String) throws -> (endpoint: Endpoint, security: SocketSecurity) {
+        guard let credentials = try joining.perform(name: name ?? host) else { return try connection.place() }
+        guard let endpoint = credentials.endpoints.first else { throw CommandLineError(.usage, "the token names no coordinator") }
+        announce("joined \(endpoint) as \(credentials.roles.text); from now on no token is needed")
+        return (endpoint, credentials.security)
     }
 }
 

@@ -18,7 +18,7 @@ final class ProgressDisplay {
         for problem in problems where !shownProblems.contains(problem) { note("problem: " + problem) }
         shownProblems = problems
         guard !isQuiet, let trial = study.trials.first(where: { $0.state == .running }) ?? study.trials.last else { return }
-        let line = Self.line(trial)
+        let line = Self.sweep(study) + Self.line(trial)
         if isTerminal {
             write("\r\u{1B}[K" + line)
             hasOpenLine = true
@@ -36,6 +36,14 @@ final class ProgressDisplay {
     private func note(_ text: String) {
         finish()
         write(text + "\n")
+    }
+
+    /// Where a study of many trials stands.
+    private static func sweep(_ study: FleetStatus.Study) -> String {
+        if study.encodedParts < study.encodeParts { return "encoding pictures \(study.encodedParts)/\(study.encodeParts)  " }
+        guard study.counts.all > 1 else { return "" }
+        let done = study.counts.complete + study.counts.failed + study.counts.pruned
+        return "\(done)/\(study.counts.all) trials" + (study.best.map { ", best #\($0.index) \(formatted($0.bestLoss ?? 0, digits: 5))" } ?? "") + "  "
     }
 
     private static func line(_ trial: FleetStatus.Trial) -> String {

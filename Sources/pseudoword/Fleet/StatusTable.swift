@@ -6,44 +6,85 @@ import Foundation
 struct StatusTable {
     let lines: [String]
 
-    init(_ status: FleetStatus, isWide: Bool) {
-        var lines = ["coordinator \(status.endpoint)  \(status.program)  up \(Self.duration(status.uptimeSeconds))"]
-        lines += status.problems.map { "problem: " + $0 }
-        lines.append("")
-        var studies = [
+    init(_ status: FleetStatus, isWide: Bool, isOneStudy: Bool = false) {
+        var lines: [String] = []
+        if !status.endpoint.isEmpty {
+            lines.append(
+                "coordinator \(status.endpoint)  \(status.program)  up \(Self.duration(status.uptimeSeconds))"
+                    + (status.waitingTrials > 0 ? "  \(status.waitingTrials) trials waiting" : "")
+                    + (status.transfers > 0 ? "  \(status.transfers) transfers at \(status.transferBytesPerSecond >> 20) MiB/s" : ""))
+        }
+        lines += status.problems.map { "problem: " + $0 } + [""]
+        for study in status.studies where study.counts.all > 1 || study.encodedParts < study.encodeParts || study.state == .paused {
+            lines.append(Self.summary(study))
+            if !study.failure.isEmpty { lines.append("  " + study.failure) }
+        }
+        var rows = [
             ["STUDY", "STATE", "TRIAL", "STEP", "LOSS", "EVAL", "BEST", "STEPS/S", "ETA", "WORKER"]
-                + (isWide ? ["ATTEMPT", "CHECKPOINT"] : [])
+                + (isWide ? ["ATTEMPT", "CLASS", "SETTINGS", "CHECKPOINT"] : [])
         ]
         for study in status.studies {
-            for trial in study.trials {
-                var row = [
-                    study.name, trial.state.rawValue, "#\(trial.index)", "\(trial.step)/\(trial.totalSteps)", Self.number(trial.loss),
-                    Self.number(trial.evaluationLoss), trial.bestLoss.map { "\(Self.number($0))@\(trial.bestStep ?? 0)" } ?? "-",
-                    trial.stepsPerSecond.map { formatted($0, digits: 1) } ?? "-", trial.remainingSeconds.map(Self.duration) ?? "-",
-                    trial.worker.isEmpty ? "-" : trial.worker,
-                ]
-                if isWide { row += [String(trial.attempt), trial.checkpointPath.isEmpty ? "-" : trial.checkpointPath] }
-                studies.append(row)
-                if !trial.failure.isEmpty { studies.append(["  \(trial.failure)"]) }
+            for trial in isOneStudy && study.counts.all > 1 ? study.ranked : study.trials {
+                rows.append(Self.row(trial, of: study, isWide: isWide))
+                if !trial.failure.isEmpty { rows.append(["  \(trial.failure)"]) }
             }
         }
-        lines += studies.count > 1 ? Self.columns(studies) : ["no studies; hand one in with: pseudoword submit STUDY.yaml"]
-        lines.append("")
-        var workers = [
-            ["WORKER", "STATE", "WORK", "STEP", "STEPS/S", "HEARD", "THREADS"] + (isWide ? ["HOST", "PID", "PROGRAM", "CPU"] : [])
+        lines += rows.count > 1 ? Self.columns(rows) : ["no studies; hand one in with: pseudoword submit STUDY.yaml"]
+        if !status.endpoint.isEmpty { lines += [""] + Self.workers(status, isWide: isWide) }
+        self.lines = lines
+    }
+
+    private static func summary(_ study: FleetStatus.Study) -> String {
+        let counts = study.counts
+        var parts = ["\(counts.complete)/\(counts.all) trials complete", "\(counts.running) running", "\(counts.waiting) waiting"]
+        if counts.failed > 0 { parts.append("\(counts.failed) failed") }
+        if counts.pruned > 0 { parts.append("\(counts.pruned) pruned") }
+        if study.encodedParts < study.encodeParts { parts.append("pictures: \(study.encodedParts)/\(study.encodeParts) parts encoded") }
+        if let best = study.best { parts.append("best #\(best.index) \(number(best.bestLoss))") }
+        if let left = study.remainingSeconds { parts.append("ETA \(duration(left))") }
+        if study.priority != 0 { parts.append("priority \(study.priority)") }
+        return "\(study.name)  \(study.state.rawValue)  " + parts.joined(separator: ", ")
+    }
+
+    private static func row(_ trial: FleetStatus.Trial, of study: FleetStatus.Study, isWide: Bool) -> [String] {
+        let worker = trial.workers > 1 ? "\(trial.workers) workers" : trial.worker.isEmpty ? "-" : trial.worker
+        var row = [
+            study.name, trial.state.rawValue, "#\(trial.index)", "\(trial.step)/\(trial.totalSteps)", number(trial.loss),
+            number(trial.evaluationLoss), trial.bestLoss.map { "\(number($0))@\(trial.bestStep ?? 0)" } ?? "-",
+            trial.stepsPerSecond.map { formatted($0, digits: 1) } ?? "-", trial.remainingSeconds.map(duration) ?? "-", worker,
+        ]
+        if isWide {
+            let settings = trial.parameters.map { "\($0.key)=\($0.value)" }.joined(separator: " ")
+            row += [
+                String(trial.attempt), trial.numericsClass.isEmpty ? "-" : trial.numericsClass, settings.isEmpty ? "-" : settings,
+                trial.checkpointPath.isEmpty ? "-" : trial.checkpointPath,
+            ]
+        }
+        return row
+    }
+
+    private static func workers(_ status: FleetStatus, isWide: Bool) -> [String] {
+        var rows = [
+            ["WORKER", "STATE", "WORK", "STEP", "STEPS/S", "HEARD", "THREADS"]
+                + (isWide ? ["HOST", "PID", "PROGRAM", "CLASS", "KEY", "ACCEPTED", "CPU"] : [])
         ]
         for worker in status.workers {
+            let place = worker.study.isEmpty ? "-" : "\(worker.work) \(worker.study)" + (worker.trial.map { " #\($0)" } ?? "")
             var row = [
-                worker.name, worker.state.rawValue, worker.study.isEmpty ? "-" : worker.study + (worker.trial.map { " #\($0)" } ?? ""),
+                worker.name, worker.state.rawValue, worker.preparing.isEmpty ? place : "\(place) (\(worker.preparing))",
                 worker.step.map(String.init) ?? "-", worker.stepsPerSecond.map { formatted($0, digits: 1) } ?? "-",
-                Self.duration(worker.silenceSeconds), String(worker.threads),
+                duration(worker.silenceSeconds), String(worker.threads),
             ]
-            if isWide { row += [worker.host, String(worker.processID), worker.program, worker.cpu] }
-            workers.append(row)
+            if isWide {
+                row += [
+                    worker.host, String(worker.processID), worker.program, worker.numericsClass.isEmpty ? "-" : worker.numericsClass,
+                    worker.key.isEmpty ? "-" : worker.key, String(worker.accepted), worker.cpu,
+                ]
+            }
+            rows.append(row)
+            if worker.alarms > 0 { rows.append(["  gave other bits than others \(worker.alarms) times; check its memory and CPU"]) }
         }
-        lines +=
-            workers.count > 1 ? Self.columns(workers) : ["no workers; start one with: pseudoword worker --coordinator \(status.endpoint)"]
-        self.lines = lines
+        return rows.count > 1 ? columns(rows) : ["no workers; start one with: pseudoword worker --coordinator \(status.endpoint)"]
     }
 
     /// Rows of the first row's length are aligned; shorter ones are notes that stand as they are.
@@ -65,52 +106,5 @@ struct StatusTable {
         if whole < 60 { return "\(whole)s" }
         if whole < 3600 { return "\(whole / 60)m\(String(format: "%02d", whole % 60))s" }
         return "\(whole / 3600)h\(String(format: "%02d", whole / 60 % 60))m"
-    }
-}
-
-/// The state of a fleet as the documented JSON: keys in snake case, all arrays always there.
-struct FleetStatusJSON: Encodable {
-    let schemaVersion = 1
-    let endpoint: String, program: String, uptimeSeconds: Double, problems: [String]
-    let studies: [Study]
-    let workers: [Worker]
-
-    struct Study: Encodable {
-        let id: String, name: String, state: String, created: Date
-        let trials: [Trial]
-    }
-
-    struct Trial: Encodable {
-        let index: Int, state: String, step: Int, totalSteps: Int, loss: Double?, evaluationLoss: Double?, bestLoss: Double?,
-            bestStep: Int?
-        let stepsPerSecond: Double?, remainingSeconds: Double?, worker: String, attempt: Int, failure: String, checkpointPath: String
-    }
-
-    struct Worker: Encodable {
-        let id: String, name: String, host: String, processId: Int, state: String, study: String, trial: Int?, step: Int?
-        let stepsPerSecond: Double?, silenceSeconds: Double, threads: Int, cpu: String, program: String
-    }
-
-    init(_ status: FleetStatus) {
-        (endpoint, program, uptimeSeconds, problems) = (status.endpoint, status.program, status.uptimeSeconds, status.problems)
-        studies = status.studies.map { study in
-            Study(
-                id: study.id, name: study.name, state: study.state.rawValue, created: study.created,
-                trials: study.trials.map {
-                    Trial(
-                        index: $0.index, state: $0.state.rawValue, step: $0.step, totalSteps: $0.totalSteps, loss: $0.loss,
-                        evaluationLoss: $0.evaluationLoss, bestLoss: $0.bestLoss, bestStep: $0.bestStep,
-                        stepsPerSecond: $0.stepsPerSecond,
-                        remainingSeconds: $0.remainingSeconds, worker: $0.worker, attempt: $0.attempt, failure: $0.failure,
-                        checkpointPath: $0.checkpointPath)
-                })
-        }
-        workers = status.workers.map {
-            Worker(
-                id: $0.id, name: $0.name, host: $0.host, processId: $0.processID, state: $0.state.rawValue, study: $0.study,
-                trial: $0.trial,
-                step: $0.step, stepsPerSecond: $0.stepsPerSecond, silenceSeconds: $0.silenceSeconds, threads: $0.threads, cpu: $0.cpu,
-                program: $0.program)
-        }
     }
 }

@@ -5,6 +5,8 @@ import Foundation
 final class WorkerCrew {
     private let threads: Int
     private let endpoint: String
+    private let home: URL
+    private let cache: URL
     private let logs: URL
     private var members: [Process?]
     private var replacements = 0
@@ -14,8 +16,8 @@ final class WorkerCrew {
 
     private static let maximumReplacements = 20
 
-    init(count: Int, threads: Int, endpoint: String, logs: URL) {
-        (self.threads, self.endpoint, self.logs) = (threads, endpoint, logs)
+    init(count: Int, threads: Int, endpoint: String, home: URL, cache: URL, logs: URL) {
+        (self.threads, self.endpoint, self.home, self.cache, self.logs) = (threads, endpoint, home, cache, logs)
         members = Array(repeating: nil, count: count)
     }
 
@@ -61,8 +63,8 @@ final class WorkerCrew {
         let process = Process()
         process.executableURL = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath()
         process.arguments = [
-            "worker", "--coordinator", endpoint, "--threads", String(threads), "--name", "worker-\(index + 1)", "--parent",
-            String(getpid()),
+            "worker", "--coordinator", endpoint, "--home", home.path, "--cache", cache.path, "--threads", String(threads), "--name",
+            "worker-\(index + 1)", "--grace", "0", "--parent", String(getpid()),
         ]
         process.standardOutput = log
         process.standardError = log

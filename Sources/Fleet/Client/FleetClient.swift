@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package import Foundation
+import Glibc
+import StableDiffusion
+import Studies
+import Synchronization
+import WireMessages
+package import ZeroMQ
+
+/// Asks a coordinator, for the command line.
+///
+/// Each question is a conversation of its own and waits for its answer.
+package struct FleetClient: Sendable {
+    package var endpoint: Endpoint
+    /// Keys and the coordinator's key; `.none` for a coordinator that runs without.
+    package var security: SocketSecurity
+    /// How long to look for the coordinator, and then how long to wait for its answer.
+    package var connectTimeout: Duration
+    package var replyTimeout: Duration
+    package var program: String
+
+    package init(
+        _ endpoint: Endpoint, security: SocketSecurity = .none, program: String = "pseudoword", connectTimeout: Duration = .seconds(3),
+        replyTimeout: Duration = .seconds(15)
+    ) {
+        self.endpoint = endpoint
+        self.security = security
+        self.program = program
+        self.connectTimeout = connectTimeout
+        self.replyTimeout = replyTimeout
+    }
+
+    /// The state of the fleet, or of it and one study by name or number.
+    ///
+    /// - Throws: `FleetError`: `.unreachable`, `.refused`, `.notFound`.
+    package func status(study: String? = nil, allTrials: Bool = false) throws(FleetError) -> FleetStatus {
+        var request = WireStatusRequest()
+        if let study { request.study = study }
+        request.allTrials = allTrials
+        guard case .statusReply(let reply) = try ask(.statusRequest(request)) else { throw unexpected }
+        return FleetStatus(reply)
+    }
+
+    /// Gives a command.
+    ///
+    /// - Throws: `FleetError`: `.notFound`, `.refused` (it takes an admin's key), `.unreachable`.
+    package func command(
+        _ kind: FleetCommandKind, _ target: String, trial: Int? = nil, priority: Int = 0
+    ) throws(FleetError) -> CommandOutcome {
+        guard case .commandReply(let reply) = try ask(.command(WireCommand(kind, target, trial: trial, priority: priority))) else {
+            throw unexpected
+        }
+        return CommandOutcome(reply)
+    }
+
+    /// Why a trial or a worker is where it is.
+    package func explain(_ target: String, trial: Int? = nil) throws(FleetError) -> [String] {
+        var request = WireExplainRequest()
+        request.target = target
+        if let trial { request.trial = UInt32(clamping: trial) }
+        guard case .explainReply(let reply) = try ask(.explainRequest(request)) else { throw unexpected }
+        return reply.lines
+    }
+
+    /// What happened lately, the newest last.
+    package func log(target: String = "", after number: Int64 = 0, limit: Int) throws(FleetError) -> [LogEntry] {
+        var request = WireLogRequest()
+        request.target = target
+        request.after = UInt64(clamping: number)
+        request.limit = UInt32(clamping: limit)
+        guard case .logReply(let reply) = try ask(.logRequest(request)) else { throw unexpected }
+        return reply.entries.map(LogEntry.init)
+    }
+
+    /// A trial's checkpoint file; of the best trial if none is named.
+    package func checkpoint(study: String, trial: Int?) throws(FleetError) -> (trial: Int, file: Data) {
+        var request = WireCheckpointRequest()
+        request.study = study
+        if let trial { request.trial = UInt32(clamping: trial) }
+        guard case .checkpointReply(let reply) = try ask(.checkpointRequest(request)) else { throw unexpected }
+        return (Int(reply.trial), reply.file)
+    }
+
+    var unexpected: FleetError {
+        FleetError(
+            .protocolMismatch, "the coordinator at \(endpoint) gave an answer to another question; install the same release on both sides")
+    }
+
+    /// One question and its answer.
+    func ask(_ question: WireEnvelope.OneOf_Payload) throws(FleetError) -> WireEnvelope.OneOf_Payload {
+        do {
+            _ = try WireCodec.encode(WireEnvelope(question, requestID: 1))
+        } catch {
+            throw FleetError(.invalid, error.message)
+        }
+        return try converse(question).answer
+    }
+
+    /// The port at which the coordinator serves blobs.
+    func blobEndpoint() throws(FleetError) -> Endpoint {
+        let port = try converse(nil).welcome.blobPort
+        guard port > 0, let endpoint = try? Endpoint(host: endpoint.host, port: UInt16(clamping: port)) else {
+            throw FleetError(.protocolMismatch, "the coordinator at \(self.endpoint) serves no blobs")
+        }
+        return endpoint
+    }
+
+    /// - Parameter question: nil to only say hello; the answer is then empty.
+    private func converse(
+        _ question: WireEnvelope.OneOf_Payload?
+    ) throws(FleetError) -> (welcome: WireWelcome, answer: WireEnvelope.OneOf_Payload) {
+        let answer = AnswerBox()
+        let client = self
+        let loop = SocketLoop<ClientHandler>(name: "client", tickInterval: .milliseconds(50)) { context in
+            try ClientHandler(client, question, answer, &context)
+        }
+        do {
+            try loop.start()
+        } catch {
+            throw FleetError(.unreachable, "\(error)")
+        }
+        answer.ready.wait()
+        loop.stop()
+        switch answer.result.withLock({ $0 }) {
+        case .success(let payload): return payload
+        case .failure(let error): throw error
+        case nil: throw FleetError(.internal, "the client's thread ended without an answer")
+        }
+    }
+}

@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Access
+import Coordination
+import Foundation
+import Logging
+import WireMessages
+import ZeroMQ
+
+extension CoordinatorHandler {
+    private static let shownProblems = 8
+
+    /// A line for `status` about somebody who was not let in.
+    mutating func noteAccess(_ text: String) {
+        logger.notice("\(text)")
+        accessProblems.removeAll { $0 == text }
+        accessProblems.append(text)
+        if accessProblems.count > Self.shownProblems { accessProblems.removeFirst() }
+        note("refused", text)
+    }
+
+    mutating func refused(_ key: CurvePublicKey, _ address: String) {
+        if doors.isExpected(key) { return }
+        switch doors.table.standing(of: key) {
+        case .usedToken(let entry): noteAccess("a join token that was used before (\(entry.name)) was tried again from \(address)")
+        default: noteAccess("a stranger's key \(key.short)... was refused from \(address); pseudoword keys allow lets it in")
+        }
+    }
+
+    /// Takes up keys that were allowed or revoked on disk, and hangs up on those that lost their rights.
+    mutating func reloadKeys(_ context: inout LoopContext) {
+        do {
+            drop(try doors.reload(), &context)
+        } catch {
+            let problem = "the allow-list cannot be read, the one before stays in force: \(error)".oneLine
+            if accessProblems.last != problem { noteAccess(problem) }
+        }
+    }
+
+    mutating func drop(_ keys: Set<CurvePublicKey>, _ context: inout LoopContext) {
+        guard !keys.isEmpty else { return }
+        for peer in sessions.conversations(of: keys) {
+            var denied = WireDenied()
+            denied.code = .forbidden
+            denied.reason = "this key was revoked"
+            turn.say(.denied(denied), to: peer)
+            if let worker = sessions.close(peer) {
+                note("revoked", worker: worker, "its key was revoked")
+                run(.workerGoodbye(worker), &context)
+            }
+        }
+        blobs.drop(keys)
+    }
+
+    // MARK: - Joining
+
+    /// The bearer of a one-time token names its own key.
+    mutating func join(_ join: WireJoin, from peer: PeerID, _ requestID: UInt64) {
+        guard let store = doors.store, let token = peer.key, let key = CurvePublicKey(bytes: join.publicKey) else {
+            return refuse(.refused, "this coordinator takes no joins", peer, requestID)
+        }
+        do throws(AccessError) {
+            let now = Int64(Date().timeIntervalSince1970 * 1000)
+            let (outcome, list) = try store.update { (list) throws(AccessError) in
+                try list.join(token: token, key: key, name: join.name, at: now)
+            }
+            _ = doors.table.replace(with: list)
+            let entry: AllowList.Entry
+            switch outcome {
+            case .joined(let new):
+                entry = new
+                logger.notice("\(join.name) on \(join.host) joined as \(new.roles.text)")
+                note("joined", "\(join.name) on \(join.host) may now be \(new.roles.text)")
+            case .again(let known): entry = known
+            }
+            var joined = WireJoined()
+            joined.roles = entry.roles.sorted().map(\.wire)
+            joined.blobPort = UInt32(blobs.port)
+            turn.say(.joined(joined), to: peer, requestID: requestID)
+        } catch {
+            noteAccess("\(join.name) on \(join.host) could not join: \(error.description)")
+            refuse(.refused, error.description, peer, requestID)
+        }
+    }
+
+    mutating func hello(_ hello: WireHello, from peer: PeerID, _ requestID: UInt64, _ context: inout LoopContext) {
+        func denied(_ code: WireDenialCode, _ reason: String) {
+            var denied = WireDenied()
+            denied.code = code
+            denied.reason = WireText.clipped(reason)
+            turn.say(.denied(denied), to: peer, requestID: requestID)
+        }
+        let version: WireVersion
+        switch WireVersion.negotiate(offered: hello.version) {
+        case .refused(let answer):
+            noteAccess("\(hello.name.isEmpty ? "a peer" : hello.name.oneLine) was refused: \(answer.reason)")
+            return turn.say(.denied(answer), to: peer, requestID: requestID)
+        case .agreed(let agreed): version = agreed
+        }
+        let roles = doors.roles(of: peer) ?? []
+        guard let role = Role(hello.role), roles.allows(role) else {
+            noteAccess("\(hello.name) on \(hello.host) asked to be \(Role(hello.role)?.rawValue ?? "?"), its key may only be \(roles.text)")
+            return denied(.forbidden, "this key may not be a \(Role(hello.role)?.rawValue ?? "?"); ask for a token with that role")
+        }
+        guard !sessions.isFull || sessions[peer] != nil else {
+            return denied(.unavailable, "the coordinator has too many conversations; try again later")
+        }
+        let worker = role == .worker ? WorkerID(hello.workerID) : nil
+        let about = worker.map { _ in
+            WorkerDescription(
+                name: hello.name, host: hello.host, processID: Int(hello.pid), threads: Int(hello.threads), cpu: hello.cpu,
+                program: hello.programVersion, numericsClass: hello.numericsClass)
+        }
+        guard
+            let session = sessions.open(
+                peer, worker: worker, about: about, memoryBytes: hello.memoryBytes, at: Instant(context.now))
+        else {
+            noteAccess("\(hello.name) on \(hello.host) calls itself like a worker with another key")
+            return denied(.forbidden, "another key has a conversation under this worker's id")
+        }
+        var welcome = WireWelcome()
+        welcome.version = version.message
+        welcome.programVersion = options.program
+        welcome.heartbeatIntervalMs = UInt32(clamping: max(1, options.settings.heartbeat.wholeMilliseconds))
+        welcome.leaseTimeoutMs = UInt32(clamping: options.settings.lease.wholeMilliseconds)
+        welcome.session = session.name
+        welcome.blobPort = UInt32(blobs.port)
+        welcome.roles = roles.sorted().map(\.wire)
+        welcome.coordinatorRun = runName
+        turn.say(.welcome(welcome), to: peer, requestID: requestID)
+        guard let worker, let about else { return }
+        workerNames[worker] = about.name
+        logger.info("worker \(hello.name) joined", metadata: ["worker": "\(worker)", "host": "\(hello.host)", "pid": "\(hello.pid)"])
+        note("joined", worker: worker, "on \(hello.host), process \(hello.pid)")
+        run(.workerHello(worker, about), &context)
+    }
+}
+
+extension Role {
+    init?(_ wire: WireRole) {
+        switch wire {
+        case .worker: self = .worker
+        case .client: self = .client
+        case .admin: self = .admin
+        case .unspecified, .UNRECOGNIZED: return nil
+        }
+    }
+
+    var wire: WireRole {
+        switch self {
+        case .worker: .worker
+        case .client: .client
+        case .admin: .admin
+        }
+    }
+}

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Access
+import Coordination
+import Foundation
+import ZeroMQ
+
+extension CoordinatorHandler {
+    /// Studies with more trials than this show only those that matter now.
+    private static let listedTrials = 20
+
+    /// The state of the fleet, or of it and one study.
+    func status(of study: StudyID? = nil, allTrials: Bool = false, now: ContinuousClock.Instant) -> FleetStatus {
+        let snapshot = coordinator.snapshot(now: Instant(now), study: study)
+        let names = Dictionary(uniqueKeysWithValues: snapshot.workers.map { ($0.id, $0.about.name) })
+        let transfers = blobs.transfers
+        return FleetStatus(
+            program: options.program, endpoint: endpoint.description, uptimeSeconds: (now - started).inSeconds,
+            problems: (storageProblem.map { [$0] } ?? []) + checkpoints.problems + accessProblems,
+            waitingTrials: snapshot.studies.reduce(0) { $0 + ($1.counts[.waiting] ?? 0) }, transfers: transfers.count,
+            transferBytesPerSecond: transfers.bytesPerSecond,
+            studies: snapshot.studies.map { self.study($0, names: names, allTrials: allTrials || study != nil) },
+            workers: snapshot.workers.map(worker))
+    }
+
+    private func study(_ study: Snapshot.Study, names: [WorkerID: String], allTrials: Bool) -> FleetStatus.Study {
+        let shown =
+            allTrials || study.trials.count <= Self.listedTrials
+            ? study.trials
+            : study.trials.filter { $0.state == .running || $0.id == study.bestTrial || $0.alarms > 0 }.prefix(500).map { $0 }
+        return FleetStatus.Study(study, created: studies[study.id]?.created ?? 0, trials: shown, names: names) { trial in
+            let known = checkpoints[trial]
+            return FleetStatus.Trial.Details(
+                evaluationLoss: known.evaluationLoss, checkpointPath: known.path, problem: known.problem,
+                parameters: parameters(of: trial))
+        }
+    }
+
+    private func worker(_ worker: Snapshot.Worker) -> FleetStatus.Worker {
+        let work = worker.leases.min()?.work
+        let peer = sessions.peer(of: worker.id)
+        let session = peer.flatMap { sessions[$0] }
+        return FleetStatus.Worker(
+            worker, study: work.flatMap { studies[$0.study]?.plan.name } ?? "", work: work, key: peer?.key?.short ?? "",
+            preparing: session?.preparing ?? "", memoryBytes: session?.memoryBytes ?? 0)
+    }
+
+    private func parameters(of trial: TrialID) -> [FleetStatus.Parameter] {
+        guard let study = studies[trial.study], study.plan.trialCount > 1 else { return [] }
+        return StudySettings.parameters(of: trial.index, json: study.json)
+    }
+}

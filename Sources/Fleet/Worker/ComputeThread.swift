@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Coordination
+import Foundation
+import Synchronization
+
+/// The one thread of a worker that computes.
+///
+/// It has nothing to do with the coordinator's socket, so no step and no transfer can delay a heartbeat.
+final class ComputeThread: Sendable {
+    typealias Completion = @Sendable (Job, Result<JobOutcome, any Error>) -> Void
+
+    /// oneDNN and deep recursion in model files want more than a thread's usual share.
+    private static let stackBytes = 16 << 20
+
+    private let trainer: any Trainer
+    private let files: WorkerFiles
+    private let completion: Completion
+    private let condition = NSCondition()
+    private let queue = Mutex<Queue>(Queue())
+    private let ended = DispatchGroup()
+
+    private struct Queue {
+        var jobs: [Job] = []
+        var isStopped = false
+    }
+
+    init(trainer: any Trainer, files: WorkerFiles, completion: @escaping Completion) {
+        self.trainer = trainer
+        self.files = files
+        self.completion = completion
+    }
+
+    func start() {
+        ended.enter()
+        let thread = Thread { [self] in
+            while let job = next() {
+                // A job that was called off while it waited costs nothing.
+                let outcome = Result { () throws -> JobOutcome in
+                    if job.isCancelled { throw SegmentFailure(.internal, "stopped on request") }
+                    return try run(job)
+                }
+                completion(job, outcome)
+            }
+            ended.leave()
+        }
+        thread.name = "compute"
+        thread.stackSize = Self.stackBytes
+        thread.start()
+    }
+
+    private func run(_ job: Job) throws -> JobOutcome {
+        let isCancelled: @Sendable () -> Bool = { job.isCancelled }
+        let study = try files.prepare(job.brief, tell: { job.prepare($0) }, isCancelled: isCancelled)
+        job.prepare("")
+        switch job.task {
+        case .train(let trial, let fromStep, let toStep, let state):
+            let request = SegmentRequest(study: study, trial: trial, fromStep: fromStep, toStep: toStep, state: state)
+            return .segment(try trainer.train(request, report: { job.report($0) }, isCancelled: isCancelled), request)
+        case .slice(let kind, let trial, let step, let slice, let vectors):
+            let request = SliceRequest(study: study, kind: kind, trial: trial, step: step, slice: slice, vectors: vectors)
+            let started = ContinuousClock.now
+            return .slice(try trainer.slice(request, isCancelled: isCancelled), seconds: (ContinuousClock.now - started).inSeconds)
+        case .encode(let part):
+            return try put(try trainer.piece(PieceRequest(study: study, kind: .encode(part: part)), isCancelled: isCancelled), job)
+        case .preview(let vectors):
+            return try put(try trainer.piece(PieceRequest(study: study, kind: .preview(vectors)), isCancelled: isCancelled), job)
+        }
+    }
+
+    private func put(_ data: Data, _ job: Job) throws -> JobOutcome {
+        job.prepare("sending \(data.count) bytes")
+        return .piece(digest: try files.put(data, isCancelled: { job.isCancelled }), bytes: UInt64(data.count))
+    }
+
+    func submit(_ job: Job) {
+        condition.lock()
+        queue.withLock { $0.jobs.append(job) }
+        condition.signal()
+        condition.unlock()
+    }
+
+    /// Ends the thread after the job it works on; the jobs behind that one are dropped.
+    ///
+    /// - Returns: whether it ended in time.
+    @discardableResult
+    func stop(waiting patience: Duration) -> Bool {
+        condition.lock()
+        queue.withLock { queue in
+            queue.isStopped = true
+            queue.jobs = []
+        }
+        condition.broadcast()
+        condition.unlock()
+        return ended.wait(timeout: .now() + patience.inSeconds) == .success
+    }
+
+    private func next() -> Job? {
+        condition.lock()
+        defer { condition.unlock() }
+        while true {
+            let (job, isStopped) = queue.withLock { queue in
+                (queue.isStopped || queue.jobs.isEmpty ? nil : queue.jobs.removeFirst(), queue.isStopped)
+            }
+            if let job { return job }
+            if isStopped { return nil }
+            condition.wait()
+        }
+    }
+}
