@@ -47,6 +47,7 @@ let package = Package(
         .target(name: "WireMessages", dependencies: [protobuf]),
         .target(name: "Blobs", dependencies: ["ZeroMQ", "WireMessages", crypto, protobuf]),
         .target(name: "Coordination"),
+        .target(name: "Simulation", dependencies: ["Coordination"]),
 
         // Pure: what `fleet up` reads, and the scripts that it runs on other boxes.
         .target(name: "FleetHosts"),
@@ -55,14 +56,14 @@ let package = Package(
         .target(
             name: "Fleet",
             dependencies: [
-                "Access", "Blobs", "Checkpoints", "Coordination", "ModelFiles", "Pictures", "StableDiffusion", "Studies", "Tensors", "TextualInversion",
-                "WireMessages", "ZeroMQ", crypto, database, logging, protobuf,
+                "Access", "Blobs", "Checkpoints", "Coordination", "ModelFiles", "Pictures", "StableDiffusion", "Studies", "Tensors",
+                "TextualInversion", "WireMessages", "ZeroMQ", crypto, database, logging, protobuf,
             ]),
         .executableTarget(
             name: "pseudoword",
             dependencies: [
                 "Access", "Blobs", "Checkpoints", "Coordination", "Fleet", "FleetHosts", "ModelFiles", "Pictures", "StableDiffusion",
-                "StarterModel", "Studies", "Tensors", "TextualInversion", "ZeroMQ", argumentParser, logging,
+                "Simulation", "StarterModel", "Studies", "Tensors", "TextualInversion", "ZeroMQ", argumentParser, logging,
             ]),
 
         // One table of operations for tests and benchmark.
@@ -85,6 +86,7 @@ let package = Package(
         .testTarget(name: "AccessTests", dependencies: ["Access", "ZeroMQ"]),
         .testTarget(name: "WireMessagesTests", dependencies: ["WireMessages", protobuf]),
         .testTarget(name: "CoordinationTests", dependencies: ["Coordination"]),
+        .testTarget(name: "SimulationTests", dependencies: ["Simulation", "Coordination"]),
         .testTarget(name: "BlobsTests", dependencies: ["Blobs", "WireMessages", "ZeroMQ", protobuf]),
         .testTarget(name: "FleetHostsTests", dependencies: ["FleetHosts"]),
         .testTarget(

@@ -2,6 +2,8 @@
 
 import Coordination
 import Foundation
+import Studies
+import SwiftProtobuf
 import Testing
 import WireMessages
 import ZeroMQ

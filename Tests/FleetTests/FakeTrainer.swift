@@ -133,7 +133,12 @@ struct FakeTrainer: Trainer {
 
     private static func losses(_ vectors: [Float], of samples: Range<Int>) -> [Double] {
         samples.map { sample in
-            Double(vectors.indices.reduce(into: Float(0)) { $0 += abs(vectors[$1] - Float(($1 * 5 + sample * 3) % 7) / 7) })
+            var sum: Float = 0
+            for index in vectors.indices {
+                let wanted = Float((index * 5 + sample * 3) % 7) / 7
+                sum += abs(vectors[index] - wanted)
+            }
+            return Double(sum)
         }
     }
 
