@@ -49,7 +49,8 @@ struct FleetCommandTests {
     @Test func whatIsNotThereIsNotFound() async throws {
         let coordinator = try await RunningCoordinator(in: folder)
         for command in [
-            ["status", "nobody"], ["cancel", "nobody"], ["pause", "nobody"], ["explain", "trial", "nobody"], ["explain", "worker", "nobody"],
+            ["status", "nobody"], ["cancel", "nobody"], ["pause", "nobody"], ["explain", "trial", "nobody"],
+            ["explain", "worker", "nobody"],
             ["drain", "nobody"],
         ] {
             expectOneLine(try await folder.run(command + ["--home", "home"]), Status.notFound, "nobody", "pseudoword status")

@@ -4,7 +4,9 @@ import Glibc
 import ProcessTesting
 import Testing
 
-/// Who may do what, from the command line. Each user of a test has a configuration of its own, as on boxes of their own.
+/// Who may do what, from the command line.
+///
+/// Each user of a test has a configuration of its own, as on boxes of their own.
 @Suite(.timeLimit(.minutes(3)))
 struct KeyCommandTests {
     let folder: ScratchFolder
