@@ -3,6 +3,7 @@
 import Coordination
 import Foundation
 import Testing
+import TextualInversion
 import WireMessages
 
 @testable import Fleet
@@ -63,7 +64,7 @@ struct DataTrialTests {
     /// Segment by segment, each from the one before, as after restarts; the digests of one worker's segments come out.
     @Test func slicesAddUpToTheSegmentsOfOneWorker() throws {
         var last: WireSegmentResult?
-        var state: TrainingState?
+        var state: Fleet.TrainingState?
         for from in stride(from: 0, to: Self.study.steps, by: Self.study.every) {
             var trial = try trial(after: last)
             let result = try nextSegment(&trial)

@@ -40,7 +40,11 @@ struct FakeTrainer: Trainer {
             for slice in 0..<course.sliceCount {
                 try sum.add(Self.gradient(state.vectors, step: state.step, trial: request.trial, slice: slice, study, course))
             }
-            history.append(Fleet.HistoryRow(try course.apply(sum, to: &state, seconds: secondsPerStep)))
+            do {
+                history.append(Fleet.HistoryRow(try course.apply(sum, to: &state, seconds: secondsPerStep)))
+            } catch let error as InversionError {
+                throw SegmentFailure(.numeric, error.description)
+            }
             if course.isEvaluationDue(at: state.step) { evaluations.append(try Self.evaluate(&state, course)) }
             report(SegmentProgress(step: state.step, loss: history.last?.loss, evaluationLoss: evaluations.last?.loss))
         }

@@ -3,6 +3,7 @@
 import Coordination
 import Foundation
 import Glibc
+import SwiftProtobuf
 import Testing
 import WireMessages
 

@@ -20,13 +20,11 @@ extension CoordinatorHandler {
         }
         let requestID = envelope.requestID
         guard let payload = envelope.payload else { return }
+        // Before all else: a token that was just used may ask for a lost answer over the same connection, and may do nothing else any more.
+        if case .join(let join) = payload { return self.join(join, from: peer, requestID) }
         // The key behind the message decides, not the conversation: it may have been revoked since.
         guard let roles = doors.roles(of: peer) else { return refuse(.refused, "this key is not allowed here", peer, requestID) }
-        switch payload {
-        case .hello(let hello): return self.hello(hello, from: peer, requestID, &context)
-        case .join(let join): return self.join(join, from: peer, requestID)
-        default: break
-        }
+        if case .hello(let hello) = payload { return self.hello(hello, from: peer, requestID, &context) }
         guard let session = sessions[peer] else {
             if case .goodbye = payload { return }
             if case .errorReply = payload { return }

@@ -52,7 +52,8 @@ package final class Ledger: Sendable {
             database = try DatabaseQueue(path: url.path, configuration: configuration)
             guard try database.read(Self.migrator.appliedIdentifiers) == Set(Self.migrator.migrations) else {
                 throw FleetError(
-                    .storage, "\(url.path): belongs to another release; start this one's coordinator there, or use the release that wrote it")
+                    .storage,
+                    "\(url.path): belongs to another release; start this one's coordinator there, or use the release that wrote it")
             }
         } catch {
             throw Self.translate(error, path: url.path)

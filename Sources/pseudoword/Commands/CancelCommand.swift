@@ -51,7 +51,7 @@ struct PriorityCommand: ParsableCommand {
         commandName: "priority", abstract: "Says how urgent a study is: those with larger numbers are served first.")
 
     @OptionGroup var target: TargetOption
-    @Option(name: .customLong("to"), help: "The new priority, such as 10 or -5; studies start with 0.") var priority: Int
+    @Option(name: .customLong("to"), parsing: .unconditional, help: "The new priority, such as 10 or -5; studies start with 0.") var priority: Int
 
     func validate() throws {
         guard (-1_000_000...1_000_000).contains(priority) else { throw ValidationError("--to takes a number from -1000000 to 1000000") }

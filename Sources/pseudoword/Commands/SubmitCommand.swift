@@ -18,7 +18,7 @@ struct SubmitCommand: ParsableCommand {
 
     @Argument(help: "The study file.") var study: String
     @Flag(help: "Only check the study and say what would run.") var check = false
-    @Option(help: "How urgent it is: studies with larger numbers are served first.") var priority = 0
+    @Option(parsing: .unconditional, help: "How urgent it is: studies with larger numbers are served first.") var priority = 0
     @OptionGroup var connection: CoordinatorOption
     @OptionGroup var cache: CacheOption
 
