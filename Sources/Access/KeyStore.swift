@@ -7,6 +7,7 @@ package import ZeroMQ
 ///     HOME/keys/coordinator.json    its own key pair
 ///     HOME/keys/allow-list          who may connect, see `AllowList.text`
 ///     HOME/keys/local.json          credentials for programs on this box that may read the home
+///     HOME/keys/join-token          the last token that was shown and not used
 ///     HOME/keys/lock                held while the list is changed
 ///
 /// Several processes may use it at once: the coordinator itself and `pseudoword keys`.
@@ -121,6 +122,17 @@ package struct KeyStore: Sendable {
         }
         return token
     }
+
+    /// Keeps a token that was shown but not used, to be shown again.
+    package func keep(_ token: JoinToken) throws(AccessError) { try PrivateFile.write(Data(token.text.utf8), to: tokenFile.path) }
+
+    /// The token that was kept; nil if there is none.
+    package func keptToken() throws(AccessError) -> JoinToken? {
+        guard let data = try PrivateFile.read(tokenFile.path, atMost: 65536) else { return nil }
+        return try JoinToken(text: String(decoding: data, as: UTF8.self))
+    }
+
+    private var tokenFile: URL { folder.appendingPathComponent("join-token") }
 
     /// Credentials for whoever may read this home, with every right that the box's own user needs; made, and put on the list, if need be.
     ///

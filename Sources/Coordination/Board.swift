@@ -50,6 +50,8 @@ struct Board: Sendable {
     /// Places without an answer and without a lease.
     var free: Set<Int> = []
     var keptCount = 0
+    /// Slices that stand behind another one in a member's queue: what could be taken over.
+    private(set) var backlog = 0
     /// Slices of a gradient step; 1 before the first one.
     var width = 1
     /// Workers may join, and slices are handed out.
@@ -93,6 +95,7 @@ struct Board: Sendable {
     /// - Returns: what it had not answered; its leases have to be ended first.
     mutating func leave(_ worker: WorkerID, at now: Instant) {
         members.removeAll { $0 == worker }
+        backlog -= max(0, (seats[worker]?.queue.count ?? 0) - 1)
         seats[worker] = nil
         if members.isEmpty { emptySince = now }
     }
@@ -140,6 +143,8 @@ struct Board: Sendable {
         if seats[worker]?.queue.isEmpty ?? false {
             seats[worker]?.started = now
             seats[worker]?.isFresh = true
+        } else if seats[worker] != nil {
+            backlog += 1
         }
         seats[worker]?.queue.append(slice)
     }
@@ -151,6 +156,7 @@ struct Board: Sendable {
         if places[slice].kept == nil, places[slice].leases.isEmpty { free.insert(slice) }
         guard let place = seats[worker]?.queue.firstIndex(of: slice) else { return }
         seats[worker]?.queue.remove(at: place)
+        if !(seats[worker]?.queue.isEmpty ?? true) { backlog -= 1 }
         if place == 0 {
             seats[worker]?.started = now
             seats[worker]?.isFresh = false

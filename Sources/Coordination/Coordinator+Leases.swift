@@ -74,6 +74,10 @@ extension Coordinator {
             worker.foreign.remove(id)
             if kind == .unable { worker.restingBeats = Self.rest }
         }
+        if kind == .unable, workers[worker]?.board != nil {
+            if leases[id]?.worker == worker { requeue(id, reason: message, &actions) }
+            leaveBoard(worker, reason: "its worker could not do its work", &actions)
+        }
         if case .train(let trial) = id.work {
             trainingFailed(worker, id, of: trial, kind, message, &actions)
             return

@@ -65,11 +65,13 @@ extension Coordinator {
 
     /// Members that are done take over what others have not begun, if they would be done sooner; then what takes far too long.
     private mutating func relieve(_ id: TrialID, at now: Instant, _ actions: inout [Action]) {
-        guard let board = boards[id], board.keptCount + board.free.count < board.places.count else { return }
+        guard let board = boards[id], board.isBusy else { return }
+        // Nothing to take over, and stragglers are watched already.
+        if board.backlog == 0, board.checkAt != nil { return }
         var resting = board.members.filter { board.seats[$0]?.queue.isEmpty ?? false }
         guard !resting.isEmpty else { return }
         resting.sort { (pace(of: $0), $0) < (pace(of: $1), $1) }
-        while let worker = resting.first, let slice = slowestTail(of: id, for: worker, at: now) {
+        while let worker = resting.first, boards[id]?.backlog ?? 0 > 0, let slice = slowestTail(of: id, for: worker, at: now) {
             resting.removeFirst()
             for lease in boards[id]?.places[slice].leases ?? [] { cancel(lease, telling: "an idle worker takes it over", &actions) }
             grantSlice(slice, of: id, to: worker, at: now, &actions)

@@ -85,6 +85,9 @@ extension Coordinator {
         trial(id)?.lease.flatMap { lease in leases[lease].map { ($0.worker, lease) } }
     }
 
+    /// Whether the worker said hello and was not forgotten since; one that was has to say hello again before its heartbeats count.
+    package func knows(_ id: WorkerID) -> Bool { workers[id] != nil }
+
     /// The worker that holds this lease, if it is in force.
     package func holder(of lease: LeaseID) -> WorkerID? { leases[lease]?.worker }
 

@@ -32,6 +32,8 @@ extension Coordinator {
             }
         }
         show(id, holding, at: now, &actions)
+        // It should have left by now: the order got lost, perhaps.
+        if worker.isDraining, holding.isEmpty { actions.append(.drain(id)) }
     }
 
     mutating func goodbye(_ id: WorkerID, _ actions: inout [Action]) {

@@ -77,9 +77,11 @@ package struct Coordinator: Sendable {
         return actions
     }
 
-    /// The next instant at which something is due without any event; a tick then is soon enough.
+    /// When the next tick should come at the latest, if nothing else happens before.
+    ///
+    /// Never further away than a heartbeat: a longer hole would look as if the coordinator itself had been stopped.
     package var nextDue: Instant? {
-        [timers.next, storageBlockedUntil].compactMap(\.self).min()
+        [timers.next, storageBlockedUntil, latest + settings.heartbeat].compactMap(\.self).min()
     }
 
     private mutating func take(_ event: Event, at now: Instant, _ actions: inout [Action]) {

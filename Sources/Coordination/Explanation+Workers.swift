@@ -28,6 +28,9 @@ extension Coordinator {
 
     private func idleness(_ worker: Worker, at now: Instant) -> [String] {
         if !worker.hasReported { return ["it has not said yet what it holds"] }
+        if worker.restingBeats > 0 {
+            return ["its machine could not do what it was given; it gets work again after \(worker.restingBeats) more heartbeats"]
+        }
         if let foreign = worker.foreign.min() {
             return ["it still holds \(foreign), which is not in force; it gets work when it lets go of it"]
         }

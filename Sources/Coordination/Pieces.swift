@@ -84,7 +84,7 @@ struct Previews: Sendable {
 
 extension StudyPlan {
     /// Whether a picture is wanted of the state after a segment: it is the first one on disk past a multiple of the interval.
-    func wantsPreview(after fromStep: Int, at toStep: Int) -> Bool {
+    package func wantsPreview(after fromStep: Int, at toStep: Int) -> Bool {
         previewEvery.map { toStep / $0 > fromStep / $0 } ?? false
     }
 }

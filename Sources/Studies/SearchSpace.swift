@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import Foundation
+import Glibc
 
 /// The values that a search tries for one setting.
 enum SearchSpace: Equatable, Sendable {
@@ -138,9 +138,15 @@ extension SearchSpace {
 
     /// Six digits are enough to tell values apart, stay readable, and leave no room for the last bit of somebody's exponential function.
     private static func rounded(_ value: Double, _ range: ClosedRange<Double>) -> SettingNode {
-        let short = Double(String(format: "%.6g", value)) ?? value
+        guard abs(value) > 1e-200 else { return number(min(max(value, range.lowerBound), range.upperBound)) }
+        let exponent = 5 - Int(log10(abs(value)).rounded(.down))
+        let digits = Int64((value * pow(10, Double(exponent))).rounded())
+        let short = Double("\(digits)e\(-exponent)") ?? value
         return number(min(max(short, range.lowerBound), range.upperBound))
     }
 
-    private static func number(_ value: Double) -> SettingNode { SettingNode.plain(value).normalized }
+    private static func number(_ value: Double) -> SettingNode {
+        if let integer = Int64(exactly: value) { return .plain(integer) }
+        return SettingNode.plain(value).normalized
+    }
 }

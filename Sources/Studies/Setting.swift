@@ -97,19 +97,11 @@ struct Setting {
         if node.isNull { return Section(setting: self, entries: [:]) }
         guard case .mapping(let entries) = node.value else { throw wrongType(expected) }
         var settings = [String: Setting]()
+        let known = StudyKeys.sections[kind] ?? []
         for entry in entries {
             let dotted = StudyKeys.dotted(path, entry.key)
             let line = entry.line ?? node.line
-            if let advice = StudyKeys.later[dotted] {
-                throw StudyError(.unsupported, source: source, line: line, key: dotted, "not supported by this version; \(advice)")
-            }
-            guard StudyKeys.sections[kind]?.contains(entry.key) == true else {
-                if kind == SearchKeys.parameters, let reason = SearchKeys.refusal(of: entry.key) {
-                    throw StudyError(.unsupported, source: source, line: line, key: dotted, reason)
-                }
-                let nearest = StudyKeys.nearest(to: entry.key, in: kind, at: path)
-                throw StudyError(.unknownKey, source: source, line: line, key: dotted, "unknown key, did you mean \"\(nearest)\"?")
-            }
+            guard known.contains(entry.key) else { throw unknownKey(entry.key, line: line, kind: kind) }
             guard settings[entry.key] == nil else {
                 throw StudyError(.duplicateKey, source: source, line: line, key: dotted, "stands more than once; keep one")
             }
@@ -118,6 +110,16 @@ struct Setting {
             settings[entry.key] = Setting(node: value, path: dotted, source: source)
         }
         return Section(setting: self, entries: settings)
+    }
+
+    private func unknownKey(_ key: String, line: Int?, kind: String) -> StudyError {
+        let dotted = StudyKeys.dotted(path, key)
+        func failure(_ code: StudyError.Code, _ message: String) -> StudyError {
+            StudyError(code, source: source, line: line, key: dotted, message)
+        }
+        if let advice = StudyKeys.later[dotted] { return failure(.unsupported, "not supported by this version; \(advice)") }
+        if kind == SearchKeys.parameters, let reason = SearchKeys.refusal(of: key) { return failure(.unsupported, reason) }
+        return failure(.unknownKey, "unknown key, did you mean \"\(StudyKeys.nearest(to: key, in: kind, at: path))\"?")
     }
 
     private static func isInteger(_ text: String) -> Bool {

@@ -6,15 +6,30 @@ package struct StudyTrials: Sendable {
     private let draw: @Sendable (_ trial: Int, _ key: String) -> Double
     /// The sections that trials change, as trees.
     private let sections: [String: SettingNode]
+    /// Where each parameter's value goes, in their order.
+    private let places: [Place]
+    /// The batch is searched and the microbatch is not.
+    private let adaptsMicrobatch: Bool
+
+    private struct Place: Sendable {
+        let section: String
+        let path: ArraySlice<Substring>
+        let alternatives: [String]
+    }
 
     /// - Parameter draw: a uniform number in 0 ..< 1 that depends on the study's seed, the trial and the key, and nothing else.
     package init(_ study: Study, draw: @escaping @Sendable (_ trial: Int, _ key: String) -> Double) {
         self.study = study
         self.draw = draw
-        let changed = Set(study.search?.parameters.compactMap { $0.key.split(separator: ".").first.map(String.init) } ?? [])
-        sections = ["pseudoword": study.pseudoword.setting, "data": study.data.setting, "training": study.training.setting].filter {
-            changed.contains($0.key)
+        let keys = study.search?.parameters.map(\.key) ?? []
+        places = keys.map { key in
+            let path = key.split(separator: "."), leaf = path[path.count - 1]
+            let siblings = SearchKeys.alternatives[path.dropLast().joined(separator: ".")] ?? []
+            return Place(section: String(path[0]), path: path.dropFirst(), alternatives: siblings.filter { $0 != leaf })
         }
+        adaptsMicrobatch = keys.contains("training.batch") && !keys.contains("training.microbatch")
+        let all = ["pseudoword": study.pseudoword.setting, "data": study.data.setting, "training": study.training.setting]
+        sections = all.filter { section, _ in keys.contains { $0.hasPrefix(section + ".") } }
     }
 
     package var count: Int { study.trialCount }
@@ -31,24 +46,21 @@ package struct StudyTrials: Sendable {
     ///
     /// - Throws: `StudyError` that names the trial and its values when they do not make a valid study.
     package func study(_ trial: Int) throws -> Study {
-        guard let search = study.search else { return study }
+        guard study.search != nil else { return study }
         let values = values(trial)
         var sections = sections
-        for (key, value) in values {
-            let path = key.split(separator: ".")
-            let siblings = SearchKeys.alternatives[path.dropLast().joined(separator: ".")] ?? []
-            sections[String(path[0])]?.set(value, at: path.dropFirst(), replacing: siblings.filter { $0 != path[path.count - 1] })
+        for (place, value) in zip(places, values) {
+            sections[place.section]?.set(value.value, at: place.path, replacing: place.alternatives)
         }
         // The microbatch is at most the batch: unless it is searched too, it gives way.
-        if let batch = sections["training"]?["batch"], search.parameters.allSatisfy({ $0.key != "training.microbatch" }),
-            let size = Int(batch.text), size < study.training.microbatch
-        {
+        if adaptsMicrobatch, let batch = sections["training"]?["batch"], let size = Int(batch.text), size < study.training.microbatch {
             sections["training"]?.set(batch, at: ["microbatch"])
         }
         var result = study
         result.search = nil
         do {
-            for (name, node) in sections {
+            for name in ["pseudoword", "data", "training"] {
+                guard let node = sections[name] else { continue }
                 let section = try Setting(node: node, path: name, source: "study \(study.name)").section()
                 switch name {
                 case "pseudoword": result.pseudoword = try PseudowordSettings(section)

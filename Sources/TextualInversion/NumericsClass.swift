@@ -46,7 +46,12 @@ private struct Probe {
         place += 1
         let block = RandomDraws(seed: 0x5057_4e43, step: place, stream: .weights).normals(8192)
         return Tensor(shape: shape) { out in
-            for i in out.indices { out[i] = block[(i + i / block.count * 31) % block.count] * (i / block.count % 2 == 0 ? scale : -scale) }
+            var (turn, start) = (0, 0)
+            while start < out.count {
+                let sign = turn % 2 == 0 ? scale : -scale, shift = turn * 31
+                for i in 0..<min(block.count, out.count - start) { out[start + i] = block[(i + shift) & (block.count - 1)] * sign }
+                (turn, start) = (turn + 1, start + block.count)
+            }
         }
     }
 

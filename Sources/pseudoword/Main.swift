@@ -90,10 +90,10 @@ struct Pseudoword: ParsableCommand {
             CommandGroup(
                 name: "Fleet",
                 subcommands: [
-                    CoordinatorCommand.self, WorkerCommand.self, JoinCommand.self, DrainCommand.self, KeysCommand.self,
+                    CoordinatorCommand.self, WorkerCommand.self, JoinCommand.self, FleetCommand.self, DrainCommand.self, KeysCommand.self,
                 ]),
             CommandGroup(
                 name: "Use", subcommands: [ExportCommand.self, GenerateCommand.self, EvaluateCommand.self, EmbeddingCommand.self]),
-            CommandGroup(name: "Check", subcommands: [ModelCommand.self, BenchCommand.self, SelftestCommand.self]),
+            CommandGroup(name: "Check", subcommands: [ModelCommand.self, BenchCommand.self, SelftestCommand.self, SimulateCommand.self]),
         ])
 }

@@ -9,14 +9,16 @@ struct StudyFileTests {
         let testDescription: String
         let status: Int32
         let parts: [String]
+        /// The coordinator may have what this machine lacks, so a submission goes on until there is none to ask.
+        var isFineToSubmit = false
         let make: @Sendable (ScratchFolder) throws -> Void
 
         init(_ name: String, _ status: Int32, _ parts: String..., make: @escaping @Sendable (ScratchFolder) throws -> Void) {
             (testDescription, self.status, self.parts, self.make) = (name, status, parts, make)
         }
 
-        init(_ name: String, _ status: Int32, _ parts: String..., study: StudyText) {
-            (testDescription, self.status, self.parts) = (name, status, parts)
+        init(_ name: String, _ status: Int32, _ parts: String..., isFineToSubmit: Bool = false, study: StudyText) {
+            (testDescription, self.status, self.parts, self.isFineToSubmit) = (name, status, parts, isFineToSubmit)
             make = { try $0.write(study.yaml, to: "study.yaml") }
         }
     }
@@ -34,7 +36,9 @@ struct StudyFileTests {
         Wrong("a name with a slash", Status.usage, "study.yaml:1", "study", "a/b", study: StudyText { $0.name = "a/b" }),
         Wrong("no steps", Status.usage, "study.yaml:5", "training.steps", "0", study: StudyText { $0.steps = 0 }),
         Wrong("a resolution that no model takes", Status.usage, "data.resolution", "63", study: StudyText { $0.resolution = 63 }),
-        Wrong("a missing model", Status.notFound, "nowhere", "no such model", study: StudyText { $0.model = "nowhere" }),
+        Wrong(
+            "a missing model", Status.notFound, "nowhere", "no such model", isFineToSubmit: true,
+            study: StudyText { $0.model = "nowhere" }),
         Wrong("a model that is a file", Status.failed, "study.yaml", "diffusers layout", study: StudyText { $0.model = "study.yaml" }),
         Wrong("a name that is a token", Status.usage, "\"heart\"", "already a token", study: StudyText { $0.word = "heart" }),
         Wrong("a missing picture folder", Status.failed, "nowhere", "no such", study: StudyText { $0.pictures = "nowhere" }),
@@ -72,7 +76,12 @@ struct StudyFileTests {
         try wrong.make(folder)
         let before = folder.contents()
         for command in Self.commands {
-            expectOneLine(try await folder.run(command), wrong.status, wrong.parts)
+            let outcome = try await folder.run(command)
+            if wrong.isFineToSubmit, command == ["submit", "study.yaml"] {
+                expectOneLine(outcome, Status.refused, "no key for the coordinator")
+            } else {
+                expectOneLine(outcome, wrong.status, wrong.parts)
+            }
             #expect(folder.contents() == before, "\(command) left something behind")
         }
     }

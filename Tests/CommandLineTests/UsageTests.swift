@@ -35,6 +35,12 @@ struct UsageTests {
         ["embedding", "create", "w", "--model", "starter", "-o", "w.pt", "--vectors", "76"],
         ["model", "verify", "starter", "r.safetensors", "--precision", "f64"], ["model", "random", "sd99", "m"],
         ["export", "s", "--format", "onnx"], ["export", "s", "--trial", "first"],
+        ["worker", "--grace", "nan"], ["worker", "--cache-limit", "0"], ["worker", "--join", "a", "--join-file", "b"],
+        ["submit", "s.yaml", "--priority", "9999999"], ["priority", "s"], ["priority", "s", "--to", "9999999"], ["drain"],
+        ["logs", "--lines", "0"], ["logs", "--lines", "5001"], ["explain", "trial", "s", "first"], ["cancel", "s", "--trial", "all"],
+        ["keys", "token"], ["keys", "token", "--role", "king"], ["keys", "token", "--role", "worker", "--address", "box"],
+        ["keys", "token", "--role", "worker", "--count", "0"], ["keys", "allow", "abc", "--role", "worker", "--name", "box"],
+        ["keys", "allow", String(repeating: "0", count: 64), "--role", "worker", "--name", "two words"], ["keys", "revoke"],
     ])
     func aValueOutOfRangeIsAWrongUsage(_ arguments: [String]) async throws {
         let outcome = try await folder.run(arguments)
@@ -63,8 +69,10 @@ struct UsageTests {
     }
 
     @Test(arguments: [
-        "train", "coordinator", "worker", "submit", "status", "cancel", "export", "generate", "evaluate", "embedding", "embedding create",
-        "embedding show", "model", "model show", "model verify", "model random", "bench", "bench step",
+        "train", "submit", "status", "explain", "explain trial", "explain worker", "logs", "cancel", "pause", "resume", "priority",
+        "coordinator", "worker", "join", "fleet", "fleet up", "fleet down", "drain", "keys", "keys show", "keys token", "keys allow",
+        "keys revoke", "export", "generate", "evaluate", "embedding", "embedding create", "embedding show", "model", "model show",
+        "model verify", "model random", "bench", "bench step", "selftest",
     ])
     func everyCommandHasHelp(_ command: String) async throws {
         let outcome = try await folder.run(command.split(separator: " ").map(String.init) + ["--help"])

@@ -131,7 +131,7 @@ extension World {
     private mutating func failSomething() {
         guard let worker = someone(), let id = processes[worker]?.held.first?.grant.lease else { return }
         processes[worker]?.drop(id)
-        let kind: FailureKind = chance(10) ? .input : chance(20) ? .cancelled : .internal
+        let kind: FailureKind = chance(10) ? .input : chance(20) ? .cancelled : chance(20) ? .unable : .internal
         event(.leaseFailed(worker, id, kind, message: "made up"))
     }
 

@@ -55,6 +55,8 @@ extension World {
                 fail("\(member) is not of the class of \(id)")
             }
         }
+        let backlog = board.seats.values.reduce(0) { $0 + max(0, $1.queue.count - 1) }
+        if backlog != board.backlog { fail("\(id): \(board.backlog) slices stand behind others, not \(backlog)") }
         if Set(board.members) != Set(board.seats.keys) { fail("\(id): seats are wrong") }
         guard board.phase == .open || board.phase == .closing else { return }
         if board.places.count(where: { $0.kept != nil }) != board.keptCount { fail("\(id): miscounted slices") }

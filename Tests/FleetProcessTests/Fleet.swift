@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 import Checkpoints
 import Foundation
-import Glibc
 import ProcessTesting
 import Testing
 
 /// A coordinator and workers as real processes in a folder of their own, with heartbeats quick enough for a test.
 struct Fleet {
-    static let heartbeat = "0.25"
+    static let heartbeat = RunningCoordinator.heartbeat
     let folder: ScratchFolder
 
     init(_ study: StudyText) throws {
@@ -16,38 +15,18 @@ struct Fleet {
     }
 
     /// Starts a coordinator on the home `home`; port 0 is any free one.
-    func coordinator(port: String = "0") async throws -> (program: RunningProgram, endpoint: String) {
-        let program = try RunningProgram.pseudoword(
-            ["coordinator", "--home", "home", "--listen", "tcp://127.0.0.1:\(port)", "--heartbeat", Self.heartbeat], in: folder)
-        var endpoint = ""
-        try await eventually("the coordinator listens") {
-            endpoint = program.output.firstMatch(of: /listening on (tcp:\S+),/).map { String($0.1) } ?? ""
-            return !endpoint.isEmpty || !program.isRunning
-        }
-        try #require(!endpoint.isEmpty, "\(program.errors)")
-        return (program, endpoint)
-    }
+    func coordinator(port: String = "0") async throws -> RunningCoordinator { try await RunningCoordinator(in: folder, port: port) }
 
-    func worker(_ name: String, _ endpoint: String, threads: Int = 1) throws -> RunningProgram {
-        try RunningProgram.pseudoword(["worker", "--coordinator", endpoint, "--name", name, "--threads", String(threads)], in: folder)
-    }
-
-    func submit(_ endpoint: String) async throws {
-        let outcome = try await folder.run("submit", "study.yaml", "--coordinator", endpoint)
+    func submit(_ coordinator: RunningCoordinator) async throws {
+        let outcome = try await folder.run("submit", "study.yaml", "--coordinator", coordinator.endpoint)
         try #require(outcome.status == 0, "\(outcome)")
     }
 
-    func status(_ endpoint: String) async throws -> StatusReport {
-        let outcome = try await folder.run("status", "--coordinator", endpoint, "--output", "json")
-        try #require(outcome.status == 0, "\(outcome)")
-        return try StatusReport(outcome)
-    }
-
-    /// Waits until the busy worker is strictly inside a segment, and says which process that is.
-    func busyWorker(_ endpoint: String, beyond step: Int) async throws -> Int32 {
+    /// Waits until a worker is strictly inside a segment, and says which process that is.
+    func busyWorker(_ coordinator: RunningCoordinator, beyond step: Int) async throws -> Int32 {
         var found: Int32 = 0
-        try await eventually("a worker is busy beyond step \(step)", seconds: 60) {
-            let status = try await status(endpoint)
+        try await eventually("a worker is busy beyond step \(step)", seconds: 90) {
+            let status = try await coordinator.status()
             guard let worker = status.workers.first(where: { $0.state == "busy" && ($0.step ?? 0) > step }) else { return false }
             found = worker.processId
             return true
@@ -55,16 +34,22 @@ struct Fleet {
         return found
     }
 
-    func waitUntilComplete(_ endpoint: String) async throws {
-        try await eventually("the study is complete", seconds: 90) {
-            guard let study = try await status(endpoint).studies.first else { return false }
+    func waitUntilComplete(_ coordinator: RunningCoordinator) async throws {
+        try await eventually("the study is complete", seconds: 120) {
+            guard let study = try await coordinator.status().studies.first else { return false }
             #expect(!["failed", "cancelled"].contains(study.state), "\(study)")
             return study.state == "complete"
         }
     }
 
-    func checkpoint(home: String = "home", study: String = "tiny") throws -> Checkpoint {
-        try Checkpoint.read(from: folder.path("\(home)/studies/\(study)/trial-0/checkpoint.h5"))
+    func checkpoint(home: String = "home", study: String = "tiny", trial: Int = 0) throws -> Checkpoint {
+        try Checkpoint.read(from: folder.path("\(home)/studies/\(study)/trial-\(trial)/checkpoint.h5"))
+    }
+
+    /// The checkpoint once it has come to `step`: a coordinator that goes on writes it beside everything else.
+    func checkpoint(home: String = "home", at step: Int) async throws -> Checkpoint {
+        try await eventually("the checkpoint is at step \(step)") { (try? checkpoint(home: home))?.optimizer.step == step }
+        return try checkpoint(home: home)
     }
 
     /// What must be the same however the study was trained: all of the checkpoint but wall-clock times.

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Access
 import Checkpoints
 import Coordination
 import Foundation
@@ -11,95 +12,119 @@ import ZeroMQ
 
 /// A home in a temporary folder and what runs on it.
 final class Bench: Sendable {
-    let home: URL
+    let folder: URL
 
     init() throws {
-        home = FileManager.default.temporaryDirectory.appendingPathComponent("pseudoword-fleet-\(UUID().uuidString)")
-        try FileManager.default.createDirectory(at: home, withIntermediateDirectories: true)
+        folder = FileManager.default.temporaryDirectory.appendingPathComponent("pseudoword-fleet-\(UUID().uuidString)")
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
     }
 
     deinit {
-        try? FileManager.default.removeItem(at: home)
+        try? FileManager.default.removeItem(at: folder)
     }
+
+    var home: URL { folder.appendingPathComponent("home") }
 
     static let loopback = "tcp://127.0.0.1:0"
 
     static var quiet: Logger { Logger(label: "test") { _ in SwiftLogNoOpLogHandler() } }
 
-    func coordinator(at endpoint: String = loopback, heartbeat: Duration = .milliseconds(120)) throws -> CoordinatorService {
-        try CoordinatorService(
-            CoordinatorOptions(
-                home: home, endpoint: try Endpoint(endpoint), settings: CoordinationSettings(heartbeat: heartbeat), program: "test 1",
-                logger: Self.quiet))
+    // MARK: - Who runs
+
+    /// - Parameter keys: with CURVE; otherwise everybody on this machine may do everything.
+    func coordinator(
+        at endpoint: String = loopback, keys: Bool = false, heartbeat: Duration = .milliseconds(120)
+    ) throws -> CoordinatorService {
+        var options = CoordinatorOptions(
+            home: home, endpoint: try Endpoint(endpoint), settings: CoordinationSettings(heartbeat: heartbeat), program: "test 1",
+            logger: Self.quiet)
+        options.usesKeys = keys
+        // Nothing of a test goes into the configuration of whoever runs it.
+        options.credentialStore = nil
+        // The port behind the other one may belong to a test beside this one.
+        options.blobEndpoint = try Endpoint(Self.loopback)
+        return try CoordinatorService(options)
     }
 
-    func worker(_ name: String, at endpoint: Endpoint, _ trainer: FakeTrainer = FakeTrainer()) throws -> WorkerService {
-        var options = WorkerOptions(coordinator: endpoint, name: name, threads: 1, cpu: "fake", program: "test 1", logger: Self.quiet)
+    /// The coordinator of this home once more.
+    ///
+    /// The lock and the port of one that was killed are free when its threads have ended.
+    func restart(at endpoint: Endpoint, keys: Bool = false) async throws -> CoordinatorService {
+        let end = ContinuousClock.now + .seconds(5)
+        while true {
+            do {
+                let coordinator = try coordinator(at: endpoint.description, keys: keys)
+                try coordinator.start()
+                return coordinator
+            } catch  where ContinuousClock.now < end {
+                try await Task.sleep(for: .milliseconds(50))
+            }
+        }
+    }
+
+    func worker(
+        _ name: String, at endpoint: Endpoint, _ trainer: FakeTrainer = FakeTrainer(), change: (inout WorkerOptions) -> Void = { _ in }
+    ) throws -> WorkerService {
+        var options = WorkerOptions(
+            coordinator: endpoint, name: name, threads: 1, cpu: "fake", program: "test 1", host: "here",
+            cache: folder.appendingPathComponent("cache-\(name)"), logger: Self.quiet)
         options.retry = .milliseconds(200) ... .milliseconds(500)
         options.patience = .seconds(5)
+        change(&options)
         let worker = WorkerService(options, trainer: trainer)
         try worker.start()
         return worker
     }
 
-    static func yaml(_ name: String = "teal-heart", steps: Int = 60, every: Int = 10) -> String {
-        """
-        study: \(name)
-        model: starter
-        pseudoword: {name: teal-heart, vectors: 2, init: {text: circle}}
-        data:
-          pictures: pictures
-          resolution: 128
-        training:
-          steps: \(steps)
-          batch: 4
-          learning_rate: "1e-2"
-        checkpoint: {every: \(every)}
-        """
+    /// The keys of whoever may read the home.
+    func local() throws -> Credentials {
+        try #require(try Credentials.read(home.appendingPathComponent("keys/local.json")))
     }
 
-    func checkpoint(_ study: String = "teal-heart") throws -> Checkpoint {
-        try Checkpoint.read(from: Home.checkpoint(in: home, study: study, trial: 0).path)
+    /// Files that pass for pictures as long as nobody looks into them.
+    func makePictures(_ count: Int) throws {
+        let pictures = folder.appendingPathComponent("pictures")
+        try FileManager.default.createDirectory(at: pictures, withIntermediateDirectories: true)
+        for number in 0..<count {
+            let name = String(format: "%03d.png", number)
+            try Data("picture \(number)\n".utf8).write(to: pictures.appendingPathComponent(name))
+        }
+    }
+
+    // MARK: - What comes of it
+
+    func checkpoint(_ study: String = "teal-heart", trial: Int = 0) throws -> Checkpoint {
+        try Checkpoint.read(from: Home.checkpoint(in: home, study: study, trial: trial).path)
+    }
+
+    /// The checkpoint file once it has come to `step`: it is written beside everything else.
+    func checkpoint(_ study: String, trial: Int, at step: Int) async throws -> Checkpoint {
+        let end = ContinuousClock.now + .seconds(10)
+        while true {
+            if let found = try? checkpoint(study, trial: trial), found.optimizer.step == step { return found }
+            guard ContinuousClock.now < end else { return try checkpoint(study, trial: trial) }
+            try await Task.sleep(for: .milliseconds(10))
+        }
     }
 
     /// The checkpoint holds what one undisturbed worker would have learned, bit for bit.
-    func expectUndisturbedResult(steps: Int = 60, every: Int = 10) throws {
-        let expected = FakeTrainer.finalState(steps: steps, every: every)
-        let checkpoint = try checkpoint()
-        #expect(checkpoint.embedding.values == expected.embedding)
-        #expect(checkpoint.optimizer.exponentialAverage.values == expected.expAvg)
-        #expect(checkpoint.optimizer.exponentialAverageOfSquares.values == expected.expAvgSq)
-        #expect(checkpoint.optimizer.step == steps)
-        #expect(checkpoint.best?.values == expected.best?.vectors && checkpoint.bestStep == expected.best?.step)
-        #expect(checkpoint.history.step == Array(1...steps))
-        #expect(checkpoint.evaluation.step == Array(stride(from: every, through: steps, by: every)))
-    }
-}
-
-extension CoordinatorService {
-    func submit(_ yaml: String = Bench.yaml()) async throws -> Submission {
-        try await submit(yaml: yaml, baseFolder: "/tmp", source: "study.yaml")
-    }
-
-    /// Waits until the status fulfils a condition, and fails the test if it never does.
-    @discardableResult
-    func wait(
-        _ what: String, seconds: Double = 10, sourceLocation: SourceLocation = #_sourceLocation, until isFulfilled: (FleetStatus) -> Bool
-    ) async throws -> FleetStatus {
-        let end = ContinuousClock.now + .milliseconds(Int64(seconds * 1000))
-        while ContinuousClock.now < end {
-            let status = status()
-            if isFulfilled(status) { return status }
-            try await Task.sleep(for: .milliseconds(10))
-        }
-        Issue.record("waited in vain until \(what): \(status())", sourceLocation: sourceLocation)
-        throw CancellationError()
-    }
-
-    @discardableResult
-    func waitUntilEnded(_ study: String = "teal-heart", sourceLocation: SourceLocation = #_sourceLocation) async throws -> FleetStatus.Study
-    {
-        let status = try await wait("\(study) has ended", sourceLocation: sourceLocation) { $0.study(study)?.state.isTerminal ?? false }
-        return try #require(status.study(study))
+    func expectUndisturbedResult(
+        _ study: FakeStudy = FakeStudy(), trial: Int = 0, shards: [URL]? = nil, sourceLocation: SourceLocation = #_sourceLocation
+    ) async throws {
+        let expected = try FakeTrainer.undisturbed(study, trial: trial, shards: shards), state = expected.state
+        let checkpoint = try await checkpoint(study.name, trial: trial, at: state.step)
+        #expect(checkpoint.optimizer.step == state.step, sourceLocation: sourceLocation)
+        #expect(checkpoint.embedding.values == state.embedding, sourceLocation: sourceLocation)
+        #expect(checkpoint.initial.values == state.initial, sourceLocation: sourceLocation)
+        #expect(checkpoint.optimizer.exponentialAverage.values == state.expAvg, sourceLocation: sourceLocation)
+        #expect(checkpoint.optimizer.exponentialAverageOfSquares.values == state.expAvgSq, sourceLocation: sourceLocation)
+        #expect(checkpoint.best?.values == state.best?.vectors, sourceLocation: sourceLocation)
+        #expect(checkpoint.bestStep == state.best?.step, sourceLocation: sourceLocation)
+        #expect(checkpoint.history.step == expected.history.map(\.step), sourceLocation: sourceLocation)
+        #expect(checkpoint.history.loss == expected.history.map(\.loss), sourceLocation: sourceLocation)
+        #expect(checkpoint.history.learningRate == expected.history.map(\.learningRate), sourceLocation: sourceLocation)
+        #expect(checkpoint.evaluation.step == expected.evaluations.map(\.step), sourceLocation: sourceLocation)
+        #expect(checkpoint.evaluation.loss == expected.evaluations.map(\.loss), sourceLocation: sourceLocation)
+        #expect(checkpoint.dataDigest == Data(expected.dataDigest).hexadecimal, sourceLocation: sourceLocation)
     }
 }

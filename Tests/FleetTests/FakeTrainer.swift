@@ -1,91 +1,162 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Foundation
-import Synchronization
+import Studies
+import TextualInversion
 
 @testable import Fleet
 
-/// Trains nothing, deterministically: the state after a step depends on the trial, the step and the state before it only.
-struct FakeTrainer: SegmentTrainer {
+/// Trains nothing, deterministically: the gradient of a sample is a pure function of vectors, trial, step and sample.
+///
+/// Everything else is as in the real engine: the study's optimizer, its schedules, its slices and their order. So one worker that
+/// trains segments and many that compute slices have to end with the same bits.
+struct FakeTrainer: Trainer {
     var secondsPerStep = 0.002
-    /// Called before each step, on the compute thread; may throw or wait.
+    var secondsPerSlice = 0.0005
+    /// Called before each step of a segment with its number from 1, on the compute thread; may throw or wait.
     var beforeStep: @Sendable (Int) throws -> Void = { _ in }
+    var beforeSlice: @Sendable (SliceRequest) throws -> Void = { _ in }
+    var beforePiece: @Sendable (PieceRequest) throws -> Void = { _ in }
+    /// Added to every result's first vector: a machine that computes wrongly.
+    var error: Float = 0
 
-    static let count = 2
     static let width = 4
 
-    static func start(trial: Int) -> TrainingState {
-        let initial = (0..<count * width).map { Float($0 + trial) / 8 }
-        let zeros = [Float](repeating: 0, count: count * width)
-        return TrainingState(count: count, width: width, step: 0, embedding: initial, expAvg: zeros, expAvgSq: zeros, initial: initial)
-    }
-
-    static func advance(_ state: inout TrainingState, trial: Int) -> Double {
-        state.step += 1
-        for index in state.embedding.indices {
-            let gradient = state.embedding[index] - Float((index * 7 + trial * 3 + state.step) % 11) / 11
-            state.expAvg[index] = 0.9 * state.expAvg[index] + 0.1 * gradient
-            state.expAvgSq[index] = 0.99 * state.expAvgSq[index] + 0.01 * gradient * gradient
-            state.embedding[index] -= 0.05 * state.expAvg[index]
-        }
-        return Double(state.expAvgSq.reduce(0, +))
-    }
-
-    /// What a trial has to end with, whoever trained it.
-    static func finalState(trial: Int = 0, steps: Int, every: Int) -> TrainingState {
-        var state = start(trial: trial)
-        while state.step < steps {
-            let loss = advance(&state, trial: trial)
-            if state.step.isMultiple(of: every) || state.step == steps { note(loss, &state) }
-        }
-        return state
-    }
-
-    private static func note(_ loss: Double, _ state: inout TrainingState) {
-        if loss < state.best?.loss ?? .infinity { state.best = .init(vectors: state.embedding, step: state.step, loss: loss) }
-    }
+    // MARK: - Segments
 
     func train(
         _ request: SegmentRequest, report: @Sendable (SegmentProgress) -> Void, isCancelled: @Sendable () -> Bool
     ) throws -> SegmentOutcome {
-        var state = request.state ?? Self.start(trial: request.trial)
-        var history: [HistoryRow] = []
-        var loss = 0.0
-        while state.step < request.toStep {
+        let study = try Study(json: request.study.json), course = try TrainingCourse(study)
+        var state = request.state?.inEngine ?? Self.initialState(study, trial: request.trial)
+        guard state.step == request.fromStep else { throw SegmentFailure(.internal, "the state is at step \(state.step)") }
+        var history: [Fleet.HistoryRow] = [], evaluations: [Fleet.EvaluationRow] = []
+        if state.step == 0 { evaluations.append(try Self.evaluate(&state, course)) }
+        while state.step < min(request.toStep, course.finish) {
             if isCancelled() { throw CancellationError() }
             try beforeStep(state.step + 1)
             Thread.sleep(forTimeInterval: secondsPerStep)
-            loss = Self.advance(&state, trial: request.trial)
-            history.append(
-                HistoryRow(step: state.step, loss: loss, learningRate: 0.05, gradientNorm: 1, embeddingNorm: 1, seconds: secondsPerStep))
-            report(SegmentProgress(step: state.step, loss: loss))
+            var sum = GradientSum(count: state.vectors.count)
+            for slice in 0..<course.sliceCount {
+                try sum.add(Self.gradient(state.vectors, step: state.step, trial: request.trial, slice: slice, study, course))
+            }
+            history.append(Fleet.HistoryRow(try course.apply(sum, to: &state, seconds: secondsPerStep)))
+            if course.isEvaluationDue(at: state.step) { evaluations.append(try Self.evaluate(&state, course)) }
+            report(SegmentProgress(step: state.step, loss: history.last?.loss, evaluationLoss: evaluations.last?.loss))
         }
-        Self.note(loss, &state)
+        state.vectors[0] += error
         return SegmentOutcome(
-            state: state, history: history, evaluations: [EvaluationRow(step: state.step, loss: loss, standardError: 0.1)],
-            modelDigest: [UInt8](repeating: 1, count: 32), dataDigest: [UInt8](repeating: 2, count: 32), cpu: "fake")
-    }
-}
-
-/// A door that a trainer waits at.
-final class Gate: Sendable {
-    private let condition = NSCondition()
-    private let isOpen = Atomic<Bool>(false)
-    private let arrivals = Atomic<Int>(0)
-
-    var hasVisitor: Bool { arrivals.load(ordering: .acquiring) > 0 }
-
-    func pass() {
-        arrivals.wrappingAdd(1, ordering: .releasing)
-        condition.lock()
-        while !isOpen.load(ordering: .acquiring) { condition.wait() }
-        condition.unlock()
+            state: Fleet.TrainingState(state), history: history, evaluations: evaluations, modelDigest: Self.modelDigest,
+            dataDigest: try Self.dataDigest(request.study), cpu: "fake", finished: state.step >= course.finish)
     }
 
-    func open() {
-        condition.lock()
-        isOpen.store(true, ordering: .releasing)
-        condition.broadcast()
-        condition.unlock()
+    // MARK: - Slices
+
+    func slice(_ request: SliceRequest, isCancelled: @Sendable () -> Bool) throws -> SliceOutcome {
+        if isCancelled() { throw CancellationError() }
+        try beforeSlice(request)
+        Thread.sleep(forTimeInterval: secondsPerSlice)
+        let study = try Study(json: request.study.json), course = try TrainingCourse(study)
+        let first = request.vectors == nil ? Self.initialState(study, trial: request.trial) : nil
+        let vectors = request.vectors?.values ?? first?.vectors ?? []
+        var outcome = SliceOutcome(
+            losses: [], modelDigest: Self.modelDigest, dataDigest: try Self.dataDigest(request.study), cpu: "fake")
+        outcome.initial = first.map { VectorRows(count: $0.rows, width: $0.width, values: $0.vectors) }
+        switch request.kind {
+        case .gradient:
+            let slice = Self.gradient(vectors, step: request.step, trial: request.trial, slice: request.slice, study, course)
+            (outcome.losses, outcome.gradient) = (slice.losses, slice.gradient)
+            outcome.gradient[0] += error
+        case .evaluate: outcome.losses = Self.losses(vectors, of: course.samples(ofEvaluationSlice: request.slice))
+        }
+        return outcome
+    }
+
+    // MARK: - Pieces
+
+    /// An encoded part is its pictures' bytes, one after the other; a preview says what it was made from.
+    func piece(_ request: PieceRequest, isCancelled: @Sendable () -> Bool) throws -> Data {
+        if isCancelled() { throw CancellationError() }
+        try beforePiece(request)
+        switch request.kind {
+        case .encode(let part): return try Self.shard(part, of: try Study(json: request.study.json).data.pictures)
+        case .preview(let vectors): return Data("preview of \(vectors.count) x \(vectors.width): \(vectors.values)".utf8)
+        }
+    }
+
+    static func shard(_ part: Int, of folder: String) throws -> Data {
+        let names = try FileManager.default.contentsOfDirectory(atPath: folder).filter { $0.hasSuffix(".png") }.sorted()
+        let parts = LatentDataSet.parts(names.count)
+        guard parts.indices.contains(part) else { throw SegmentFailure(.input, "part \(part) of \(parts.count)") }
+        return try names[parts[part]].reduce(into: Data("shard \(part)\n".utf8)) { data, name in
+            data += try Data(contentsOf: URL(fileURLWithPath: folder).appendingPathComponent(name))
+        }
+    }
+
+    // MARK: - Arithmetic
+
+    static let modelDigest = [UInt8](repeating: 1, count: 32)
+
+    /// Depends on every byte of the encoded pictures.
+    static func dataDigest(_ study: PreparedStudy) throws -> [UInt8] {
+        var digest = [UInt8](repeating: 2, count: 32)
+        for (index, byte) in try (study.shards ?? []).flatMap({ try Data(contentsOf: $0) }).enumerated() {
+            digest[index % 32] = digest[index % 32] &* 31 &+ byte
+        }
+        return digest
+    }
+
+    static func initialState(_ study: Study, trial: Int) -> TextualInversion.TrainingState {
+        let rows = study.pseudoword.vectors
+        return TextualInversion.TrainingState(rows: rows, width: width, initial: (0..<rows * width).map { Float($0 + trial) / 8 })
+    }
+
+    static func gradient(
+        _ vectors: [Float], step: Int, trial: Int, slice: Int, _ study: Study, _ course: TrainingCourse
+    ) -> GradientSlice {
+        var losses: [Double] = [], gradient = [Float](repeating: 0, count: vectors.count)
+        for sample in course.samples(ofSlice: slice) {
+            var loss: Float = 0
+            for index in vectors.indices {
+                let distance = vectors[index] - Float((index * 7 + trial * 3 + step + sample * 5) % 11) / 11
+                gradient[index] += distance / Float(study.training.batch)
+                loss += distance * distance
+            }
+            losses.append(Double(loss))
+        }
+        return GradientSlice(losses: losses, gradient: gradient)
+    }
+
+    private static func losses(_ vectors: [Float], of samples: Range<Int>) -> [Double] {
+        samples.map { sample in
+            var sum: Float = 0
+            for index in vectors.indices {
+                let wanted = Float((index * 5 + sample * 3) % 7) / 7
+                sum += abs(vectors[index] - wanted)
+            }
+            return Double(sum)
+        }
+    }
+
+    private static func evaluate(_ state: inout TextualInversion.TrainingState, _ course: TrainingCourse) throws -> Fleet.EvaluationRow {
+        let slices = (0..<course.evaluationSliceCount).map { losses(state.vectors, of: course.samples(ofEvaluationSlice: $0)) }
+        return Fleet.EvaluationRow(try course.recordEvaluation(course.losses(slices), in: &state))
+    }
+
+    /// What a trial has to end with, whoever trained it.
+    static func undisturbed(_ study: FakeStudy, trial: Int = 0, shards: [URL]? = nil) throws -> SegmentOutcome {
+        try FakeTrainer(secondsPerStep: 0).train(
+            request(study, trial: trial, shards: shards), report: { _ in }, isCancelled: { false })
+    }
+
+    /// A whole trial, or part of it, as a worker would be asked for it.
+    static func request(
+        _ study: FakeStudy, trial: Int = 0, from fromStep: Int = 0, to toStep: Int? = nil, state: Fleet.TrainingState? = nil,
+        shards: [URL]? = nil
+    ) throws -> SegmentRequest {
+        let settings = try study.settings(trial: trial)
+        return SegmentRequest(
+            study: PreparedStudy(key: "\(study.name) \(trial)", json: settings.canonicalJSON(), shards: shards), trial: trial,
+            fromStep: fromStep, toStep: toStep ?? settings.training.steps, state: state)
     }
 }

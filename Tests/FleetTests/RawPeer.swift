@@ -10,9 +10,11 @@ final class RawPeer: Sendable {
     private let inbox = Inbox()
     private let loop: SocketLoop<RawHandler>
 
-    init(_ endpoint: Endpoint) throws {
+    init(_ endpoint: Endpoint, security: SocketSecurity = .none) throws {
         loop = SocketLoop(name: "raw", tickInterval: .milliseconds(50)) { [inbox] context in
-            RawHandler(inbox: inbox, socket: try context.connect(endpoint))
+            var options = SocketOptions()
+            options.security = security
+            return RawHandler(inbox: inbox, socket: try context.connect(endpoint, options: options))
         }
         try loop.start()
         let end = ContinuousClock.now + .seconds(5)
@@ -46,6 +48,7 @@ final class RawPeer: Sendable {
     }
 
     /// Joins as a worker and returns the session's name.
+    @discardableResult
     func joinAsWorker(id: String = UUID().uuidString.lowercased()) async throws -> String {
         try send(.hello(Self.hello(.worker, id: id)))
         let session = try await next { if case .welcome(let welcome) = $0 { welcome.session } else { nil } }
@@ -71,6 +74,29 @@ final class RawPeer: Sendable {
         hello.cpu = "fake"
         hello.threads = 1
         return hello
+    }
+}
+
+/// What a test looks for in an answer.
+extension RawPeer {
+    static func trainGrant(_ payload: WireEnvelope.OneOf_Payload) -> WireTrainGrant? {
+        if case .trainGrant(let grant) = payload { grant } else { nil }
+    }
+
+    static func sliceGrant(_ payload: WireEnvelope.OneOf_Payload) -> WireSliceGrant? {
+        if case .sliceGrant(let grant) = payload { grant } else { nil }
+    }
+
+    static func verdict(_ payload: WireEnvelope.OneOf_Payload) -> WireVerdict? {
+        if case .resultAck(let ack) = payload { ack.verdict } else { nil }
+    }
+
+    static func refusal(_ payload: WireEnvelope.OneOf_Payload) -> WireErrorCode? {
+        if case .errorReply(let reply) = payload { reply.code } else { nil }
+    }
+
+    static func denial(_ payload: WireEnvelope.OneOf_Payload) -> WireDenied? {
+        if case .denied(let denied) = payload { denied } else { nil }
     }
 }
 

@@ -23,11 +23,17 @@ private actor ProcessQueue {
 extension ScratchFolder {
     /// Runs `pseudoword` in this folder to its end.
     @discardableResult
-    package func run(_ arguments: String..., seconds: Double = 60) async throws -> Outcome { try await run(arguments, seconds: seconds) }
+    package func run(
+        _ arguments: String..., seconds: Double = 60, user: String = RunningProgram.defaultUser
+    ) async throws -> Outcome {
+        try await run(arguments, seconds: seconds, user: user)
+    }
 
     @discardableResult
-    package func run(_ arguments: [String], seconds: Double = 60) async throws -> Outcome {
-        try await queued { try await RunningProgram.pseudoword(arguments, in: self).wait(seconds: seconds) }
+    package func run(
+        _ arguments: [String], seconds: Double = 60, user: String = RunningProgram.defaultUser
+    ) async throws -> Outcome {
+        try await queued { try await RunningProgram.pseudoword(arguments, in: self, user: user).wait(seconds: seconds) }
     }
 
     /// Runs a shell script in which `$P` is `pseudoword`.

@@ -20,16 +20,19 @@ package struct Outcome: Sendable, CustomStringConvertible {
     }
 }
 
-/// A process under test, in a folder of its own and without the user's settings.
+/// A process under test, in a folder of its own and without the settings of whoever runs the test.
 ///
-/// It is killed when nobody refers to it any more.
+/// Keys and caches go below the folder's captures, for each user of the test apart: programs of one user know each other's
+/// coordinators, as they do on one box. It is killed when nobody refers to it any more.
 package final class RunningProgram: Sendable {
     package struct TookTooLong: Error, CustomStringConvertible {
         package let description: String
     }
 
-    /// The folder, below the scratch folder, that holds what programs printed.
+    /// The folder, below the scratch folder, that holds what programs printed, and their users' keys and caches.
     package static let captures = ".captured"
+    /// Whoever no test cares about.
+    package static let defaultUser = "user"
     private static let count = Atomic<Int>(0)
 
     private let process = Process()
@@ -38,8 +41,10 @@ package final class RunningProgram: Sendable {
     private let label: String
 
     /// Starts `pseudoword` with these arguments.
-    package static func pseudoword(_ arguments: [String], in folder: ScratchFolder) throws -> RunningProgram {
-        try RunningProgram(BuiltProgram.url(), arguments, in: folder)
+    package static func pseudoword(
+        _ arguments: [String], in folder: ScratchFolder, user: String = defaultUser
+    ) throws -> RunningProgram {
+        try RunningProgram(BuiltProgram.url(), arguments, in: folder, user: user)
     }
 
     /// Starts a shell script in which `$P` is `pseudoword`.
@@ -47,7 +52,7 @@ package final class RunningProgram: Sendable {
         try RunningProgram(URL(fileURLWithPath: "/bin/sh"), ["-c", script], in: folder)
     }
 
-    package init(_ program: URL, _ arguments: [String], in folder: ScratchFolder) throws {
+    package init(_ program: URL, _ arguments: [String], in folder: ScratchFolder, user: String = defaultUser) throws {
         let number = Self.count.add(1, ordering: .relaxed).newValue
         label = "\(program.lastPathComponent) \(arguments.joined(separator: " "))"
         outputFile = URL(fileURLWithPath: try folder.write("", to: "\(Self.captures)/\(number).out"))
@@ -56,11 +61,13 @@ package final class RunningProgram: Sendable {
         process.arguments = arguments
         process.currentDirectoryURL = folder.url
         var environment = ProcessInfo.processInfo.environment
-        environment["PSEUDOWORD_HOME"] = nil
-        environment["XDG_DATA_HOME"] = nil
-        for (name, value) in ["HOME": folder.path, "LC_ALL": "C", "COLUMNS": "80", "P": try BuiltProgram.url().path] {
-            environment[name] = value
-        }
+        for name in environment.keys where name.hasPrefix("PSEUDOWORD_") || name.hasPrefix("XDG_") { environment[name] = nil }
+        let own = [
+            "HOME": folder.path, "PSEUDOWORD_CONFIG": folder.path("\(Self.captures)/\(user)/config"),
+            "PSEUDOWORD_CACHE": folder.path("\(Self.captures)/\(user)/cache"), "LC_ALL": "C", "COLUMNS": "80",
+            "P": try BuiltProgram.url().path,
+        ]
+        for (name, value) in own { environment[name] = value }
         process.environment = environment
         process.standardInput = FileHandle.nullDevice
         let (output, errors) = (try FileHandle(forWritingTo: outputFile), try FileHandle(forWritingTo: errorFile))

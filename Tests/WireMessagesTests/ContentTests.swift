@@ -34,18 +34,30 @@ import WireMessages
         #expect(throws: WireError.self) { try damaged.values(\.embedding) }
     }
 
-    @Test func theDigestCoversWhatHasToBeTheSameAndNothingElse() {
+    @Test func vectorsGiveBackTheirNumbers() throws {
+        var vectors = WireVectors(count: 2, width: 2, values: [1, 2, 3, 4])
+        #expect(try vectors.floats() == [1, 2, 3, 4])
+        vectors.width = 3
+        #expect(throws: WireError.self) { try vectors.floats() }
+    }
+
+    /// Integers as the digests write them.
+    private func number(_ value: UInt8, _ bytes: Int) -> [UInt8] { [value] + [UInt8](repeating: 0, count: bytes - 1) }
+
+    // MARK: - Segments
+
+    @Test func aSegmentsDigestCoversWhatHasToBeTheSameAndNothingElse() {
         let content = Samples.result.deterministicContent
         let ignored: [(inout WireSegmentResult) -> Void] = [
-            { $0.leaseID = 99 }, { $0.attempt = 2 }, { $0.history[0].seconds = 9 }, { $0.cpu = "other" }, { $0.digest = Data() },
+            { $0.lease.attempt = 2 }, { $0.history[0].seconds = 9 }, { $0.cpu = "other" }, { $0.digest = Data() },
         ]
-        for change in ignored {
+        for (index, change) in ignored.enumerated() {
             var result = Samples.result
             change(&result)
-            #expect(result.deterministicContent == content)
+            #expect(result.deterministicContent == content, "change \(index)")
         }
         let covered: [(inout WireSegmentResult) -> Void] = [
-            { $0.studyID = "s2" }, { $0.trial = 4 }, { $0.fromStep = 9 }, { $0.toStep = 13 }, { $0.finished = false },
+            { $0.lease.study = 2 }, { $0.lease.trial = 4 }, { $0.fromStep = 9 }, { $0.toStep = 13 }, { $0.finished = false },
             { $0.after.embedding[0] ^= 1 }, { $0.after.expAvg[0] ^= 1 }, { $0.after.expAvgSq[0] ^= 1 }, { $0.after.initial[0] ^= 1 },
             { $0.after.best[0] ^= 1 }, { $0.after.bestStep = 3 }, { $0.after.bestLoss = 0.2 }, { $0.after.count = 3 },
             { $0.after.width = 9 }, { $0.after.step = 9 }, { $0.after.clearBestStep() }, { $0.history.removeLast() },
@@ -60,18 +72,55 @@ import WireMessages
         }
     }
 
-    @Test func theDigestsInputIsFixedForEver() {
+    /// Results of protocol 1, in which the study's number was text, have the same digests.
+    @Test func theInputOfASegmentsDigestIsFixedForEver() {
         let result = WireSegmentResult.with {
-            ($0.studyID, $0.trial, $0.fromStep, $0.toStep) = ("s", 1, 0, 1)
+            ($0.lease.study, $0.lease.trial, $0.fromStep, $0.toStep) = (7, 1, 0, 1)
             $0.after = WireTrainingState(
                 count: 1, width: 1, step: 1, embedding: [1], expAvg: [0], expAvgSq: [0], initial: [0], best: nil)
         }
-        let number = { (value: UInt8, bytes: Int) in [value] + [UInt8](repeating: 0, count: bytes - 1) }
-        var expected = number(20, 8) + Array("pseudoword segment 1".utf8) + number(1, 8) + Array("s".utf8)
+        var expected = number(20, 8) + Array("pseudoword segment 1".utf8) + number(1, 8) + Array("7".utf8)
         for value in [1, 0, 1, 0, 1, 1, 1] as [UInt8] { expected += number(value, 4) }
         expected += number(4, 8) + [0, 0, 0x80, 0x3F]
         for _ in 0..<3 { expected += number(4, 8) + [0, 0, 0, 0] }
         expected += number(0, 8) + number(0, 4) + number(0, 4) + number(0, 8) + number(0, 4) + number(0, 4) + number(0, 8) + number(0, 8)
+        #expect(result.deterministicContent == Data(expected))
+    }
+
+    // MARK: - Slices
+
+    @Test func aSlicesDigestCoversWhatHasToBeTheSameAndNothingElse() {
+        let content = Samples.sliceResult.deterministicContent
+        let ignored: [(inout WireSliceResult) -> Void] = [
+            { $0.lease.attempt = 2 }, { $0.seconds = 9 }, { $0.cpu = "other" }, { $0.digest = Data() },
+        ]
+        for (index, change) in ignored.enumerated() {
+            var result = Samples.sliceResult
+            change(&result)
+            #expect(result.deterministicContent == content, "change \(index)")
+        }
+        let covered: [(inout WireSliceResult) -> Void] = [
+            { $0.lease.kind = .evaluate }, { $0.lease.study = 2 }, { $0.lease.trial = 4 }, { $0.lease.step = 9 }, { $0.lease.index = 5 },
+            { $0.losses.removeLast() }, { $0.losses[1] = 9 }, { $0.losses.swapAt(0, 1) }, { $0.gradient[0] ^= 1 }, { $0.gradient = Data() },
+            { $0.clearInitial() }, { $0.initial.count = 3 }, { $0.initial.width = 4 }, { $0.initial.values[0] ^= 1 },
+            { $0.modelDigest[0] ^= 1 }, { $0.dataDigest[0] ^= 1 },
+        ]
+        for (index, change) in covered.enumerated() {
+            var result = Samples.sliceResult
+            change(&result)
+            #expect(result.deterministicContent != content, "change \(index)")
+        }
+    }
+
+    @Test func theInputOfASlicesDigestIsFixedForEver() {
+        let result = WireSliceResult.with {
+            $0.lease = .with { ($0.kind, $0.study, $0.trial, $0.step, $0.index) = (.gradient, 7, 1, 10, 3) }
+            ($0.losses, $0.gradient) = ([0.5], FloatBytes.encode([1]))
+        }
+        var expected = number(18, 8) + Array("pseudoword slice 1".utf8) + number(2, 4) + number(7, 8)
+        for value in [1, 10, 3, 1] as [UInt8] { expected += number(value, 4) }
+        expected += [0, 0, 0, 0, 0, 0, 0xE0, 0x3F] + number(4, 8) + [0, 0, 0x80, 0x3F]
+        expected += number(0, 4) + number(0, 4) + number(0, 4) + number(0, 8) + number(0, 8) + number(0, 8)
         #expect(result.deterministicContent == Data(expected))
     }
 }

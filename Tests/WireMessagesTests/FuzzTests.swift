@@ -10,7 +10,7 @@ import Testing
     private func feed(_ frame: Data) {
         for side in [WireSide.coordinator, .peer] {
             do throws(WireError) {
-                let envelope = try WireCodec.decode([Data("PWD1".utf8), frame], at: side)
+                let envelope = try WireCodec.decode([Data("PWD2".utf8), frame], at: side)
                 #expect(throws: Never.self) { try envelope.validate() }
             } catch {
                 if !WireText.isOneLine(error.description) || error.description.utf8.count > WireLimits.lineBytes {
@@ -33,7 +33,7 @@ import Testing
         let frame = try WireCodec.encode(WireEnvelope(Samples.payload(kind), requestID: 77))[1]
         for count in 0..<frame.count { feed(frame.prefix(count)) }
         let side: WireSide = kind.arrives(at: .coordinator) ? .coordinator : .peer
-        #expect(throws: WireError.self) { try WireCodec.decode([Data("PWD1".utf8), frame.dropLast()], at: side) }
+        #expect(throws: WireError.self) { try WireCodec.decode([Data("PWD2".utf8), frame.dropLast()], at: side) }
     }
 
     @Test(arguments: WireKind.allCases)
@@ -63,7 +63,7 @@ import Testing
         for length in lengths {
             for tag in [[0x52], [0xAA, 0x01], [0x1A]] as [[UInt8]] {
                 #expect(throws: WireError.self) {
-                    try WireCodec.decode([Data("PWD1".utf8), Data([8, 1] + tag + length + [1, 2])], at: .coordinator)
+                    try WireCodec.decode([Data("PWD2".utf8), Data([8, 2] + tag + length + [1, 2])], at: .coordinator)
                 }
             }
         }

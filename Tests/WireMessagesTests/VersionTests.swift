@@ -37,5 +37,9 @@ import WireMessages
     @Test func weSpeakWhatWeSend() {
         #expect(WireVersion.supported.contains(WireVersion.current))
         #expect(WireVersion.negotiate(offered: .current) == .agreed(.current))
+        guard case .refused = WireVersion.negotiate(offered: WireVersion(1, 0)) else {
+            Issue.record("protocol 1 is still taken")
+            return
+        }
     }
 }

@@ -49,7 +49,9 @@ extension FleetClient {
             switch reply.outcome {
             case .refused: throw FleetError(.invalid, reply.message)
             case .needsBlobs: try upload(reply.missing, from: sources, tell: tell, isCancelled: isCancelled)
-            default: return Submission(id: reply.studyID, name: reply.name, isAlreadyThere: reply.outcome == .alreadyThere)
+            default:
+                return Submission(
+                    id: reply.studyID, name: reply.name, isAlreadyThere: reply.outcome == .alreadyThere, ended: reply.message)
             }
         }
         throw FleetError(.internal, "the coordinator does not keep the study's files; its log and disk may say why")

@@ -42,6 +42,17 @@ final class CoordinatorBlobs: Sendable {
 
     func has(_ digest: Data) -> Bool { BlobDigest(bytes: digest).map(store.contains) ?? false }
 
+    /// Puts a copy of a blob where people look for it; without haste, and without complaint if the disk refuses: the blob stays.
+    func copy(_ digest: String, to file: URL) {
+        guard let digest = BlobDigest(hex: digest) else { return }
+        let store = store
+        DispatchQueue.global(qos: .utility).async {
+            guard let data = try? store.data(of: digest) else { return }
+            try? FileManager.default.createDirectory(at: file.deletingLastPathComponent(), withIntermediateDirectories: true)
+            try? data.write(to: file, options: .atomic)
+        }
+    }
+
     /// Hangs up on peers whose keys lost their rights.
     func drop(_ keys: Set<CurvePublicKey>) { server.disconnect { $0.key.map(keys.contains) ?? false } }
 

@@ -179,6 +179,9 @@ extension CoordinatorHandler {
         }
         guard turn.failure == nil else { return .pieceNotPersisted(report) }
         note("accepted", work: report.lease.work, worker: report.worker, "\(report.lease.work)")
+        if case .preview(let trial, let step) = report.lease.work, let study = studies[trial.study] {
+            turn.previews.append(AcceptedPreview(trial: trial, step: step, digest: report.digest, study: study.plan.name))
+        }
         return .piecePersisted(report)
     }
 

@@ -53,6 +53,8 @@ extension CoordinatorHandler {
             }
             sessions.note(preparing: heartbeat.progress.first { !$0.preparing.isEmpty }?.preparing ?? "", by: peer)
             turn.say(.heartbeatReply(WireHeartbeatReply()), to: peer, requestID: requestID)
+            // One that was silent for so long that it was forgotten, though its connection lived.
+            if !coordinator.knows(worker), let about = session.about { run(.workerHello(worker, about), &context) }
             run(.workerHeartbeat(worker, holding: heartbeat.progress.compactMap(LeaseProgress.init)), &context)
             if heartbeat.draining { run(.workerDrained(worker), &context) }
         case .briefRequest(let request):

@@ -39,6 +39,10 @@ extension CoordinatorHandler {
         }
         for segment in turn.accepted { checkpoints.accepted(segment) }
         turn.accepted = []
+        for preview in turn.previews {
+            blobs.copy(preview.digest, to: home.preview(study: preview.study, trial: preview.trial.index, step: preview.step))
+        }
+        turn.previews = []
         if isChanged { publish(&context) }
     }
 

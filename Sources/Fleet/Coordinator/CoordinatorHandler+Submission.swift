@@ -120,6 +120,7 @@ extension CoordinatorHandler {
             reply.outcome = outcome.isAlreadyThere ? .alreadyThere : .created
             reply.studyID = outcome.id
             reply.name = outcome.name
+            reply.message = outcome.ended
         } catch {
             reply.outcome = .refused
             reply.message = WireText.clipped("\(error)")
@@ -135,7 +136,10 @@ extension CoordinatorHandler {
                 throw FleetError(
                     .invalid, "\(prepared.source): there is another study \(new.name) with other settings; give this one another name")
             }
-            return Submission(id: known.plan.id.description, name: known.plan.name, isAlreadyThere: true)
+            let state = coordinator.snapshot(of: known.plan.id)?.state
+            return Submission(
+                id: known.plan.id.description, name: known.plan.name, isAlreadyThere: true,
+                ended: state.flatMap { $0.isTerminal ? $0.rawValue : nil } ?? "")
         }
         // What this turn changed before has to be on disk before the study gets its number.
         try ledger.commit()

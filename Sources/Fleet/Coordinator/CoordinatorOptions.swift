@@ -54,10 +54,13 @@ package struct Submission: Sendable, Hashable {
     package var name: String
     /// The same study was there before; nothing changed.
     package var isAlreadyThere: Bool
+    /// How the study that was there has ended, such as `cancelled`; empty if it has not.
+    package var ended: String
 
-    package init(id: String, name: String, isAlreadyThere: Bool) {
+    package init(id: String, name: String, isAlreadyThere: Bool, ended: String = "") {
         self.id = id
         self.name = name
         self.isAlreadyThere = isAlreadyThere
+        self.ended = ended
     }
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package import Access
+import Access
 import Blobs
 import Coordination
 import Foundation
@@ -111,12 +111,16 @@ package final class CoordinatorService: Sendable {
         }
     }
 
-    /// A new one-time token for somebody to join with.
-    package func joinToken(roles: Set<Role>, name: String) throws -> String {
+    /// A one-time token for a worker to join with: the one of before if nobody has used it.
+    package func joinToken() throws -> String {
         guard let store = doors.store else { throw FleetError(.refused, "this coordinator runs without keys (--insecure)") }
         guard let endpoint = shared.endpoint.withLock({ $0 }) else { throw FleetError(.internal, "the coordinator has no address") }
         let endpoints = options.advertised.isEmpty ? HostAddresses.reachable(endpoint) : options.advertised
-        let token = try store.makeToken(roles: roles, endpoints: endpoints, name: name, at: Int64(Date().timeIntervalSince1970 * 1000))
+        if let kept = try? store.keptToken(), kept.endpoints == endpoints, case .openToken = doors.table.standing(of: kept.keys.publicKey) {
+            return kept.text
+        }
+        let token = try store.makeToken(roles: [.worker], endpoints: endpoints, at: Int64(Date().timeIntervalSince1970 * 1000))
+        try store.keep(token)
         _ = doors.table.replace(with: try store.allowList())
         return token.text
     }

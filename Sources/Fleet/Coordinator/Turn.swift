@@ -20,6 +20,8 @@ struct Turn {
     var entries: [LogEntry] = []
     /// Results that the checkpoint files do not show yet.
     var accepted: [AcceptedSegment] = []
+    /// Previews that are not yet beside their trials' checkpoints.
+    var previews: [AcceptedPreview] = []
     /// What the disk said to one of the turn's writes: the whole turn is undone.
     var failure: FleetError?
 
@@ -47,6 +49,14 @@ struct AcceptedSegment: Sendable {
     let result: WireSegmentResult
     let trial: TrialID
     let study: StudyRow
+}
+
+/// A preview on its way to a file that people find.
+struct AcceptedPreview: Sendable {
+    let trial: TrialID
+    let step: Int
+    let digest: String
+    let study: String
 }
 
 extension WireLease {

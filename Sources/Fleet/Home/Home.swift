@@ -13,6 +13,7 @@ import Synchronization
 ///     blobs/                              pictures, latents and other files by content
 ///     studies/NAME/study.yaml             as submitted
 ///     studies/NAME/trial-0/checkpoint.h5
+///     studies/NAME/trial-0/preview-000200.png
 package final class Home: Sendable {
     package let folder: URL
     private let lock: Mutex<Int32?>
@@ -71,6 +72,11 @@ package final class Home: Sendable {
     ///
     /// Names were checked when the study was read: they hold no separators.
     package func study(_ name: String) -> URL { Self.studies(in: folder).appendingPathComponent(name, isDirectory: true) }
+
+    func preview(study: String, trial: Int, step: Int) -> URL {
+        checkpoint(study: study, trial: trial).deletingLastPathComponent()
+            .appendingPathComponent("preview-\(String(repeating: "0", count: max(0, 6 - String(step).count)))\(step).png")
+    }
 
     package func checkpoint(study: String, trial: Int) -> URL {
         Self.checkpoint(in: folder, study: study, trial: trial)

@@ -58,7 +58,7 @@ package final class InversionSession: Sendable {
 
     /// A study made ready with a model and latents that are in memory already: what trials of one study share.
     package init(study: Study, model loaded: LoadedModel, dataSet: LatentDataSet) throws {
-        precondition(study.search == nil, "a session is for one trial")
+        guard study.search == nil else { throw InversionError(.input, "study \(study.name): a session is for one trial, not for a search") }
         self.study = study
         self.loaded = loaded
         self.dataSet = dataSet

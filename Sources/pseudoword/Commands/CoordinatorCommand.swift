@@ -39,7 +39,7 @@ struct CoordinatorCommand: ParsableCommand {
             announce("without keys; start a worker with: pseudoword worker --insecure --coordinator \(actual)")
         } else {
             announce("workers of this user on this machine: pseudoword worker --coordinator \(actual.forConnecting)")
-            let token = try service.joinToken(roles: [.worker], name: "token \(Date().formatted(.iso8601))")
+            let token = try service.joinToken()
             announce("another box joins once with: pseudoword worker --join \(token)")
             if endpoint.host == "*" || endpoint.host == "0.0.0.0" || endpoint.host == "::", advertise.isEmpty {
                 announce("the token names \(actual); say with --advertise tcp://HOST:PORT how other boxes find this one")
@@ -57,11 +57,18 @@ struct PatienceOption: ParsableArguments {
     @Option(help: "Seconds between a worker's heartbeats, 0.05 to 60; after eight without one its work goes to another.")
     var heartbeat = 2.0
 
+    @Option(help: "Crashes of workers on one piece of work, without progress in between, that fail it.") var crashLimit = 5
+
     func validate() throws {
+        guard (1...1_000_000).contains(crashLimit) else { throw ValidationError("--crash-limit takes a number from 1 up") }
         guard (0.05...60).contains(heartbeat) else { throw ValidationError("--heartbeat takes a number of seconds from 0.05 to 60") }
     }
 
-    var settings: CoordinationSettings { CoordinationSettings(heartbeat: .milliseconds(Int64((heartbeat * 1000).rounded()))) }
+    var settings: CoordinationSettings {
+        var settings = CoordinationSettings(heartbeat: .milliseconds(Int64((heartbeat * 1000).rounded())))
+        settings.crashLimit = crashLimit
+        return settings
+    }
 }
 
 /// Waits for something asynchronous beside a loop that looks at signals.

@@ -41,7 +41,7 @@ struct LogsCommand: ParsableCommand {
         discussion: "With --home it reads the ledger and works also when no coordinator runs.")
 
     @Argument(help: "A study's or a worker's name (default: everything).") var target: String?
-    @Option(name: .shortAndLong, help: "How many entries, the newest last.") var lines = 50
+    @Option(name: [.customShort("n"), .long], help: "How many entries, the newest last.") var lines = 50
     @Flag(name: .shortAndLong, help: "Go on as things happen, until Ctrl-C.") var follow = false
     @OptionGroup var connection: CoordinatorOption
 

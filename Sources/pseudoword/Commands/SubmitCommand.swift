@@ -38,7 +38,11 @@ struct SubmitCommand: ParsableCommand {
             tell: { text in if isTerminal { FileHandle.standardError.write(Data("\r\u{1B}[K\(text)".utf8)) } },
             isCancelled: { StopSignal.isReceived })
         if isTerminal { FileHandle.standardError.write(Data("\r\u{1B}[K".utf8)) }
-        print(submission.isAlreadyThere ? "study \(submission.name) is there already" : "submitted study \(submission.name)")
+        guard submission.isAlreadyThere else { return print("submitted study \(submission.name)") }
+        print(
+            submission.ended.isEmpty
+                ? "study \(submission.name) is there already"
+                : "study \(submission.name) is there already and has ended (\(submission.ended)); to run it again, give it another name")
     }
 
     private func describe(_ study: Study, pictures: Int) {

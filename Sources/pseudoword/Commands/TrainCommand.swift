@@ -84,7 +84,7 @@ struct TrainCommand: ParsableCommand {
         guard study.state == .complete else {
             let reason = ([study.failure] + study.trials.map(\.failure)).first { !$0.isEmpty } ?? study.state.rawValue
             throw CommandLineError(
-                "study \(name): \(reason); a study that has ended stays so: to begin anew, remove \(folder.path) or give the study another name"
+                "study \(name): \(reason); a study that has ended stays so: to begin anew, give it another name, or another home with --home"
             )
         }
         guard !quiet, let trial = study.best ?? study.trials.first else {

@@ -33,7 +33,8 @@ struct CoordinatorOption: ParsableArguments {
     /// Where the coordinator is and with which keys to speak to it.
     func place() throws -> (endpoint: Endpoint, security: SocketSecurity) {
         let announced = coordinator == nil ? Discovery.read(from: home.folder)?.endpoint : nil
-        if home.home != nil, coordinator == nil, announced == nil {
+        // A home remembers where its coordinator listened: a worker waits for it there.
+        if home.home != nil, coordinator == nil, announced == nil, insecure || local == nil {
             throw CommandLineError(
                 .unreachable,
                 "home \(home.folder.path): no coordinator runs there; start one with: pseudoword coordinator --home \(home.folder.path)")
@@ -58,16 +59,17 @@ struct CoordinatorOption: ParsableArguments {
                 return found
             }
             // Whoever can read a home may command its coordinator.
-            if isLocal || home.home != nil, let keys = try? KeyStore(existingIn: home.folder),
-                let local = try Credentials.read(keys.localFile)
-            {
-                return local
-            }
+            if isLocal || home.home != nil, let local { return local }
             let store = CredentialStore()
             return try endpoint.map { try store.find($0) } ?? store.standard()
         } catch let error as AccessError {
             throw CommandLineError(error.code == .notFound ? .notFound : .failed, error.description)
         }
+    }
+
+    /// What a coordinator left in its home for its own user.
+    private var local: Credentials? {
+        (try? KeyStore(existingIn: home.folder)).flatMap { try? Credentials.read($0.localFile) }
     }
 
     func client() throws -> FleetClient {

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// A coordinator in a process of its own, on the home `home` of a scratch folder.
+package struct RunningCoordinator: Sendable {
+    /// Quick enough for a test.
+    package static let heartbeat = "0.25"
+
+    package let program: RunningProgram
+    package let endpoint: String
+    private let folder: ScratchFolder
+
+    /// Starts it and waits until it listens.
+    ///
+    /// - Parameter port: 0 for any free one.
+    package init(in folder: ScratchFolder, port: String = "0", _ more: String...) async throws {
+        let program = try RunningProgram.pseudoword(
+            ["coordinator", "--home", "home", "--listen", "tcp://127.0.0.1:\(port)", "--heartbeat", Self.heartbeat] + more, in: folder)
+        var endpoint = ""
+        try await eventually("the coordinator listens") {
+            endpoint = program.output.firstMatch(of: /listening on (tcp:\S+),/).map { String($0.1) } ?? ""
+            return !endpoint.isEmpty || !program.isRunning
+        }
+        guard !endpoint.isEmpty else { throw RunningProgram.TookTooLong(description: "no coordinator: \(program.errors)") }
+        (self.program, self.endpoint, self.folder) = (program, endpoint, folder)
+    }
+
+    package var port: String { endpoint.split(separator: ":").last.map(String.init) ?? "" }
+
+    /// The line with which a box joins as a worker.
+    package func token() async throws -> String {
+        var token = ""
+        try await eventually("the coordinator prints a token") {
+            token = program.output.firstMatch(of: /--join (pwj1-\S+)/).map { String($0.1) } ?? ""
+            return !token.isEmpty
+        }
+        return token
+    }
+
+    package func worker(
+        _ name: String, threads: Int = 1, user: String = RunningProgram.defaultUser, _ more: String...
+    ) throws -> RunningProgram {
+        try RunningProgram.pseudoword(
+            ["worker", "--coordinator", endpoint, "--name", name, "--threads", String(threads)] + more, in: folder, user: user)
+    }
+
+    /// - Throws: when the command fails.
+    package func status(_ arguments: String...) async throws -> StatusReport {
+        let outcome = try await folder.run(["status"] + arguments + ["--coordinator", endpoint, "--output", "json"])
+        guard outcome.status == 0 else { throw RunningProgram.TookTooLong(description: "no status: \(outcome)") }
+        return try StatusReport(outcome)
+    }
+}
