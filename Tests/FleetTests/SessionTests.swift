@@ -19,8 +19,10 @@ struct SessionTests {
 
     @Test func aWorkersNewConversationTakesTheOldOnesPlace() throws {
         var table = SessionTable()
-        let first = try #require(table.open(peer(1, key), worker: ada, about: WorkerDescription(name: "ada"), at: at(0)))
-        let second = try #require(table.open(peer(2, key), worker: ada, about: WorkerDescription(name: "ada"), at: at(1)))
+        let opened = [1, 2].map { number in
+            table.open(peer(UInt8(number), key), worker: ada, about: WorkerDescription(name: "ada"), at: at(Int64(number)))
+        }
+        let (first, second) = (try #require(opened[0]), try #require(opened[1]))
         #expect(first.name != second.name && table[peer(1, key)] == nil && table.peer(of: ada) == peer(2, key))
         #expect(table.workers.map(\.key) == [peer(2, key)])
         // The end of the old connection is not the end of the worker.
@@ -30,7 +32,7 @@ struct SessionTests {
 
     @Test func anotherKeyDoesNotGetAWorkersName() throws {
         var table = SessionTable()
-        _ = try #require(table.open(peer(1, key), worker: ada, about: nil, at: at(0)))
+        _ = table.open(peer(1, key), worker: ada, about: nil, at: at(0))
         #expect(table.open(peer(2, other), worker: ada, about: nil, at: at(1)) == nil)
         #expect(table.open(peer(3), worker: ada, about: nil, at: at(1)) == nil)
         #expect(table.peer(of: ada) == peer(1, key) && table[peer(2, other)] == nil)
