@@ -14,12 +14,19 @@ struct Fuzz {
     nonisolated(unsafe) fileprivate static var target: @Sendable (Data) -> Void = { _ in }
 
     static func main() {
-        guard CommandLine.arguments.count > 1, let chosen = targets[CommandLine.arguments[1]] else {
+        // libFuzzer starts this program again for some of its jobs, with its own options only.
+        let variable = "PSEUDOWORD_FUZZ_TARGET"
+        var options = CommandLine.arguments.dropFirst()
+        if let name = options.first, targets[name] != nil {
+            setenv(variable, name, 1)
+            options.removeFirst()
+        }
+        guard let name = ProcessInfo.processInfo.environment[variable], let chosen = targets[name] else {
             FileHandle.standardError.write(Data("usage: fuzz \(targets.keys.sorted().joined(separator: "|")) [OPTION ...]\n".utf8))
             exit(2)
         }
         target = chosen
-        var arguments = ([CommandLine.arguments[0]] + CommandLine.arguments.dropFirst(2)).map { strdup($0) }
+        var arguments = (CommandLine.arguments.prefix(1) + options).map { strdup($0) }
         var count = Int32(arguments.count)
         arguments.append(nil)
         let code = arguments.withUnsafeMutableBufferPointer { buffer in
