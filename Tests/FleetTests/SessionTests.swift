@@ -57,7 +57,8 @@ struct SessionTests {
         _ = table.open(peer(3), worker: nil, about: nil, at: at(0))
         table.note(messageFrom: peer(3), at: at(200))
         table.forgetSilentClients(at: at(301))
-        #expect(table.sessions.keys.map(\.bytes).sorted { $0[0] < $1[0] } == [Data([1]), Data([3])])
+        let left: Set<PeerID> = [peer(1), peer(3)]
+        #expect(Set(table.sessions.keys) == left)
     }
 
     @Test func theConversationsOfAKeyAreFound() throws {
@@ -67,7 +68,8 @@ struct SessionTests {
         _ = table.open(peer(2, key), worker: nil, about: nil, at: at(0))
         _ = table.open(peer(3, other), worker: nil, about: nil, at: at(0))
         _ = table.open(peer(4), worker: nil, about: nil, at: at(0))
-        #expect(Set(table.conversations(of: [key])) == [peer(1, key), peer(2, key)])
+        let found: Set<PeerID> = [peer(1, key), peer(2, key)]
+        #expect(Set(table.conversations(of: [key])) == found)
         #expect(table.conversations(of: []).isEmpty)
     }
 }
