@@ -75,7 +75,7 @@ def envelope_class(protos):
         raise Failure(FAILED, f"protoc: {one_line(error.stderr.decode(errors='replace'))}") from None
     pool = descriptor_pool.DescriptorPool()
     for file in descriptor_pb2.FileDescriptorSet.FromString(described).file:
-        pool.Add(file) if hasattr(pool, "Add") else pool.AddSerializedFile(file.SerializeToString())
+        pool.AddSerializedFile(file.SerializeToString())
     descriptor = pool.FindMessageTypeByName("pseudoword.v2.Envelope")
     if hasattr(message_factory, "GetMessageClass"):
         return message_factory.GetMessageClass(descriptor)

@@ -31,11 +31,11 @@ struct BriefTests {
 
     @Test func aBriefArrivesAsItWasSent() throws {
         var brief = Brief(studyJSON: "{}", manifest: "m", shards: [shard(0), shard(1)])
-        (brief.modelFolder, brief.blobFolder) = ("/models/a", "/home/blobs")
+        (brief.modelFolder, brief.blobFolder) = ("/models/a", "/home/a/blobs")
         let sent = try WireCodec.encode(WireEnvelope(.briefReply(brief.reply), requestID: 3))
         let arrived = try Brief(WireCodec.decode(sent, at: .peer).briefReply)
         #expect(arrived.studyJSON == "{}" && arrived.manifest == "m" && arrived.shards == brief.shards)
-        #expect(arrived.modelFolder == "/models/a" && arrived.blobFolder == "/home/blobs" && arrived.digest == brief.digest)
+        #expect(arrived.modelFolder == "/models/a" && arrived.blobFolder == "/home/a/blobs" && arrived.digest == brief.digest)
     }
 
     @Test func aBriefThatIsNotWhatItsNameSaysIsRefused() throws {

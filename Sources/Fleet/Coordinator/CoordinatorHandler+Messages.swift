@@ -109,10 +109,13 @@ extension CoordinatorHandler {
             // Slices of steps that are over are of no interest, and say nothing wrong.
             if let data = dataTrials[trial], data.isOpen(lease.work) { try data.check(result) }
             arrivingSlice = result
-            run(.sliceResult(SliceReport(worker: worker, lease: lease, digest: result.digest.hexadecimal, seconds: result.seconds)), &context)
+            let report = SliceReport(worker: worker, lease: lease, digest: result.digest.hexadecimal, seconds: result.seconds)
+            run(.sliceResult(report), &context)
             arrivingSlice = nil
         } catch {
             unusable(error, of: worker, peer, requestID)
+            // Nobody else will say that this slice came to nothing.
+            if let lease = LeaseID(result.lease) { run(.leaseFailed(worker, lease, .internal, message: "\(error)".oneLine), &context) }
         }
     }
 
@@ -120,10 +123,10 @@ extension CoordinatorHandler {
         _ result: WirePieceResult, of worker: WorkerID, from peer: PeerID, _ requestID: UInt64, _ context: inout LoopContext
     ) {
         guard let lease = LeaseID(result.lease) else { return refuse(.invalid, "a result names no lease of a piece", peer, requestID) }
-        guard blobs.has(result.blob.digest) else {
+        guard let bytes = blobs.size(of: result.blob.digest) else {
             return unusable(WireError(.invalid, "a result's blob is not here; put it first"), of: worker, peer, requestID)
         }
-        arrivingPieceBytes = result.blob.bytes
+        arrivingPieceBytes = UInt64(clamping: bytes)
         run(.pieceResult(PieceReport(worker: worker, lease: lease, digest: result.blob.digest.hexadecimal)), &context)
     }
 
