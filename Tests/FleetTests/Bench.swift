@@ -43,6 +43,8 @@ final class Bench: Sendable {
         options.credentialStore = nil
         // The port behind the other one may belong to a test beside this one.
         options.blobEndpoint = try Endpoint(Self.loopback)
+        // The home stays for as long as its coordinator does.
+        options.observer = { [self] _ in _ = self }
         return try CoordinatorService(options)
     }
 

@@ -16,19 +16,18 @@ struct LedgerMigrationTests {
         .appendingPathComponent("Fixtures/ledgers")
     private static let trial = TrialID(study: StudyID(1), index: 0)
 
-    /// A bench whose home holds a copy.
-    private func bench(_ name: String) throws -> Bench {
-        let bench = try Bench()
+    /// Its home holds a copy.
+    private let bench: Bench
+    private var url: URL { bench.home.appendingPathComponent("ledger.sqlite") }
+
+    init() throws {
+        bench = try Bench()
         try FileManager.default.createDirectory(at: bench.home, withIntermediateDirectories: true)
-        try FileManager.default.copyItem(at: Self.fixtures.appendingPathComponent(name), to: url(bench))
-        return bench
+        try FileManager.default.copyItem(at: Self.fixtures.appendingPathComponent("ledger-v1.sqlite"), to: url)
     }
 
-    private func url(_ bench: Bench) -> URL { bench.home.appendingPathComponent("ledger.sqlite") }
-
     @Test func version1IsReadWithAllThatItHolds() throws {
-        let bench = try bench("ledger-v1.sqlite")
-        let ledger = try Ledger(at: url(bench))
+        let ledger = try Ledger(at: url)
         let facts = try ledger.facts()
         #expect(facts.count == 1 && facts[0].state == .running && facts[0].priority == 0 && !facts[0].isPaused && facts[0].encoded.isEmpty)
         let plan = facts[0].plan
@@ -43,7 +42,7 @@ struct LedgerMigrationTests {
     }
 
     @Test func resultsOfProtocol1KeepTheirMeaningAndTheirDigests() throws {
-        let ledger = try Ledger(at: url(try bench("ledger-v1.sqlite")))
+        let ledger = try Ledger(at: url)
         let digests = try ledger.facts()[0].trials[0].segments.map(\.digest)
         for (index, payload) in try ledger.payloads(of: Self.trial).enumerated() {
             var result = try WireSegmentResult(stored: payload)
@@ -58,27 +57,24 @@ struct LedgerMigrationTests {
     }
 
     @Test func aLedgerIsMigratedByItsCoordinatorAndThenReadByEverybody() throws {
-        let bench = try bench("ledger-v1.sqlite")
-        let error = #expect(throws: FleetError.self) { try Ledger(reading: url(bench)) }
+        let error = #expect(throws: FleetError.self) { try Ledger(reading: url) }
         #expect(error?.code == .storage && error?.message.contains("belongs to another release") == true)
-        for _ in 0..<2 { try Ledger(at: url(bench)).close() }
-        #expect(try Ledger(reading: url(bench)).facts().count == 1)
+        for _ in 0..<2 { try Ledger(at: url).close() }
+        #expect(try Ledger(reading: url).facts().count == 1)
     }
 
     @Test func aLedgerOfALaterReleaseIsNotTouched() throws {
-        let bench = try bench("ledger-v1.sqlite")
-        let ledger = try Ledger(at: url(bench))
+        let ledger = try Ledger(at: url)
         try ledger.database.write { try $0.execute(sql: "INSERT INTO grdb_migrations VALUES ('9 the far future')") }
         ledger.close()
-        let error = #expect(throws: FleetError.self) { try Ledger(at: url(bench)) }
+        let error = #expect(throws: FleetError.self) { try Ledger(at: url) }
         #expect(error?.code == .storage && error?.message.contains("was written by a later release") == true)
-        #expect(throws: FleetError.self) { try Ledger(reading: url(bench)) }
+        #expect(throws: FleetError.self) { try Ledger(reading: url) }
     }
 
     /// The study goes on from its last segment, with the bits of that release.
     @Test func aStudyOfVersion1GoesOnToItsEnd() async throws {
-        let bench = try bench("ledger-v1.sqlite")
-        let before = try Ledger(at: url(bench))
+        let before = try Ledger(at: url)
         let payload = try #require(try before.lastPayload(of: Self.trial))
         let state = try TrainingState(WireSegmentResult(stored: payload).after)
         before.close()

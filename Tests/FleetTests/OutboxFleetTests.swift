@@ -9,8 +9,9 @@ import ZeroMQ
 /// Work that outlives both the coordinator that asked for it and the worker that did it.
 @Suite(.timeLimit(.minutes(1)))
 struct OutboxFleetTests {
+    /// Results that are whole; what is still being written counts for nobody.
     private func files(_ folder: URL) -> [String] {
-        ((try? FileManager.default.contentsOfDirectory(atPath: folder.path)) ?? []).sorted()
+        ((try? FileManager.default.contentsOfDirectory(atPath: folder.path)) ?? []).filter { $0.hasSuffix(".result") }.sorted()
     }
 
     private func eventually(_ what: String, _ isTrue: () -> Bool) async throws {

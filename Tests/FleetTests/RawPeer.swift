@@ -25,6 +25,9 @@ final class RawPeer: Sendable {
         loop.requestStop()
     }
 
+    /// Its key was turned down when it knocked again.
+    var wasRefused: Bool { inbox.wasRefused.load(ordering: .acquiring) }
+
     func stop() { loop.stop() }
 
     func send(frames: [Data]) {
@@ -102,6 +105,7 @@ extension RawPeer {
 
 private final class Inbox: Sendable {
     let isConnected = Atomic<Bool>(false)
+    let wasRefused = Atomic<Bool>(false)
     private let messages = Mutex<[[Data]]>([])
 
     func put(_ frames: [Data]) { messages.withLock { $0.append(frames) } }
@@ -116,6 +120,7 @@ private struct RawHandler: LoopHandler {
     mutating func handle(_ event: LoopEvent, in context: inout LoopContext) {
         switch event {
         case .connected: inbox.isConnected.store(true, ordering: .releasing)
+        case .retrying(_, .refused, _): inbox.wasRefused.store(true, ordering: .releasing)
         case .message(_, _, let frames): inbox.put(frames)
         default: break
         }

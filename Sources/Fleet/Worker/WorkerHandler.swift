@@ -240,7 +240,10 @@ struct WorkerHandler: LoopHandler {
     /// Gives everything back and ends the loop.
     mutating func leave(_ reason: String, _ context: inout LoopContext) {
         for work in held { work.job?.cancel() }
-        if case .joined = phase {
+        // Also while it waits for its welcome: the coordinator knows of it by then.
+        switch phase {
+        case .apart: break
+        case .greeting, .joined:
             var goodbye = WireGoodbye()
             goodbye.reason = WireText.clipped(reason)
             send(.goodbye(goodbye), &context)
