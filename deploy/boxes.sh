@@ -15,7 +15,10 @@ boxes_scratch="" boxes_prefix=""
 boxes_begin() {
     boxes_base=$1
     boxes_prefix=pw$$
-    boxes_scratch=$(mktemp -d "${TMPDIR:-/tmp}/pseudoword-boxes.XXXXXX")
+    local place=${TMPDIR:-/tmp}
+    # Several programs are unpacked and a few hundred megabytes copied: in memory if there is room.
+    if [[ -z ${TMPDIR:-} && $(df -Pk --output=avail /dev/shm 2>/dev/null | tail -n 1) -gt 4000000 ]]; then place=/dev/shm; fi
+    boxes_scratch=$(mktemp -d "$place/pseudoword-boxes.XXXXXX")
     chmod 755 "$boxes_scratch"
     # The cable lies in a network of its own too, so that nothing of this machine's network changes.
     ip netns add "$boxes_prefix-cable"
