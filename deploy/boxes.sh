@@ -59,7 +59,7 @@ box_start() {
         if [ "$init" = systemd ]; then
             mount -t cgroup2 cgroup2 "$folder/root/sys/fs/cgroup"
             systemd-id128 new >"$folder/root/etc/machine-id" 2>/dev/null || tr -d - </proc/sys/kernel/random/uuid >"$folder/root/etc/machine-id"
-            exec env -i container=box chroot "$folder/root" /lib/systemd/systemd
+            exec env -i container=box PATH=/usr/sbin:/usr/bin:/sbin:/bin chroot "$folder/root" /lib/systemd/systemd
         fi
         exec chroot "$folder/root" /bin/bash -c "trap : TERM INT HUP; while :; do sleep 3600 & wait; done"
     ' bash "$name" "$boxes_base" "$folder" "$init" </dev/null >"$folder/log" 2>&1 &
