@@ -15,7 +15,10 @@ boxes_scratch="" boxes_prefix=""
 boxes_begin() {
     boxes_base=$1
     boxes_prefix=pw$$
-    boxes_scratch=$(mktemp -d "${TMPDIR:-/tmp}/pseudoword-boxes.XXXXXX")
+    local place=${TMPDIR:-/tmp}
+    # Several programs are unpacked and a few hundred megabytes copied: in memory if there is room.
+    if [[ -z ${TMPDIR:-} && $(df -Pk --output=avail /dev/shm 2>/dev/null | tail -n 1) -gt 4000000 ]]; then place=/dev/shm; fi
+    boxes_scratch=$(mktemp -d "$place/pseudoword-boxes.XXXXXX")
     chmod 755 "$boxes_scratch"
     # The cable lies in a network of its own too, so that nothing of this machine's network changes.
     ip netns add "$boxes_prefix-cable"
@@ -56,7 +59,7 @@ box_start() {
         if [ "$init" = systemd ]; then
             mount -t cgroup2 cgroup2 "$folder/root/sys/fs/cgroup"
             systemd-id128 new >"$folder/root/etc/machine-id" 2>/dev/null || tr -d - </proc/sys/kernel/random/uuid >"$folder/root/etc/machine-id"
-            exec env -i container=box chroot "$folder/root" /lib/systemd/systemd
+            exec env -i container=box PATH=/usr/sbin:/usr/bin:/sbin:/bin chroot "$folder/root" /lib/systemd/systemd
         fi
         exec chroot "$folder/root" /bin/bash -c "trap : TERM INT HUP; while :; do sleep 3600 & wait; done"
     ' bash "$name" "$boxes_base" "$folder" "$init" </dev/null >"$folder/log" 2>&1 &

@@ -29,7 +29,9 @@ require() {
 }
 
 # The flags of the build that goes to other boxes. A scratch folder of its own: other flags would build everything anew each time.
-release_flags=(-c release --static-swift-stdlib --product pseudoword --scratch-path .build-bundle -Xlinker -rpath -Xlinker "\$ORIGIN/../lib")
+release_flags=(-c release --static-swift-stdlib --product pseudoword --scratch-path .build-bundle)
+# Addresses of functions are settled and made read-only before the program begins.
+for flag in -rpath "\$ORIGIN/../lib" -z relro -z now; do release_flags+=(-Xlinker "$flag"); done
 
 # Builds the program for other boxes and prints its path. JOBS in the environment limits the build.
 build_release() {
