@@ -96,7 +96,7 @@ let package = Package(
             name: "FleetTests",
             dependencies: [
                 "Access", "Blobs", "Checkpoints", "Coordination", "Fleet", "StableDiffusion", "Studies", "TextualInversion", "WireMessages",
-                "ZeroMQ", database, logging,
+                "ZeroMQ", database, logging, protobuf,
             ]),
 
         // The real program in real processes.

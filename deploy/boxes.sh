@@ -3,7 +3,7 @@
 # common.sh, as root; boxes_begin first.
 #
 #   boxes_begin ROOT            ROOT is a Debian's root folder; it is not changed
-#   box_start NAME ADDRESS      an address of the network 10.77.0.0/24
+#   box_start NAME ADDRESS [systemd]    an address of the network 10.77.0.0/24; with systemd as its first process, or a plain one
 #   box_run NAME COMMAND ...    as root in the box, with a clean environment
 #   box_folder NAME             the box's root folder, seen from here
 #   box_unplug NAME, box_plug NAME
@@ -24,7 +24,7 @@ boxes_begin() {
 }
 
 box_start() {
-    local name=$1 address=$2 folder=$boxes_scratch/$1 network=$boxes_prefix-$1
+    local name=$1 address=$2 init=${3:-} folder=$boxes_scratch/$1 network=$boxes_prefix-$1
     mkdir -p "$folder"/{upper,work,root}
     ip netns add "$network"
     ip -n "$boxes_prefix-cable" link add "$name" type veth peer name eth0 netns "$network"
@@ -33,8 +33,8 @@ box_start() {
     ip -n "$network" address add "$address/24" dev eth0
     ip -n "$network" link set eth0 up
     # The first process of the box: makes its root folder, then waits and buries its dead. When it ends, so does everything in the box.
-    ip netns exec "$network" unshare --mount --uts --ipc --pid --fork --kill-child bash -euc '
-        name=$1 base=$2 folder=$3
+    ip netns exec "$network" unshare --mount --uts --ipc --pid --cgroup --fork --kill-child bash -euc '
+        name=$1 base=$2 folder=$3 init=$4
         mount --make-rprivate /
         mount -t overlay overlay -o "lowerdir=$base,upperdir=$folder/upper,workdir=$folder/work" "$folder/root"
         mount -t proc proc "$folder/root/proc"
@@ -53,8 +53,13 @@ box_start() {
         echo "$name" >"$folder/root/etc/hostname"
         printf "127.0.0.1 localhost %s\n" "$name" >"$folder/root/etc/hosts"
         touch "$folder/ready"
+        if [ "$init" = systemd ]; then
+            mount -t cgroup2 cgroup2 "$folder/root/sys/fs/cgroup"
+            systemd-id128 new >"$folder/root/etc/machine-id" 2>/dev/null || tr -d - </proc/sys/kernel/random/uuid >"$folder/root/etc/machine-id"
+            exec env -i container=box chroot "$folder/root" /lib/systemd/systemd
+        fi
         exec chroot "$folder/root" /bin/bash -c "trap : TERM INT HUP; while :; do sleep 3600 & wait; done"
-    ' bash "$name" "$boxes_base" "$folder" </dev/null >"$folder/log" 2>&1 &
+    ' bash "$name" "$boxes_base" "$folder" "$init" </dev/null >"$folder/log" 2>&1 &
     disown
     local outer=$! inner="" i
     for ((i = 0; i < 100; i++)); do

@@ -94,6 +94,6 @@ struct Pseudoword: ParsableCommand {
                 ]),
             CommandGroup(
                 name: "Use", subcommands: [ExportCommand.self, GenerateCommand.self, EvaluateCommand.self, EmbeddingCommand.self]),
-            CommandGroup(name: "Check", subcommands: [ModelCommand.self, BenchCommand.self, SelftestCommand.self]),
+            CommandGroup(name: "Check", subcommands: [ModelCommand.self, BenchCommand.self, SelftestCommand.self, SimulateCommand.self]),
         ])
 }

@@ -40,6 +40,20 @@ import Testing
         #expect(errorCode { _ = try Manifest(files: [file(path)]) } == .invalid)
     }
 
+    /// Found by fuzzing: what follows a quote or a slash may belong to the same `Character`.
+    @Test func accentsOnQuotesAndSlashesChangeNothing() throws {
+        let manifest = try Manifest(files: [file("a\"\u{64B}b"), file("c\\\u{301}"), file("d/\u{301}e")])
+        #expect(try Manifest(parsing: manifest.text) == manifest)
+        #expect(errorCode { _ = try Manifest(files: [file("d"), file("d/\u{301}e")]) } == .invalid)
+        #expect(SafePath.complaint("..\u{301}/x") == nil)
+        #expect(SafePath.complaint("../\u{301}x") != nil)
+        let scratch = try ScratchFolder()
+        let store = try scratch.store()
+        let files = [Manifest.File(path: "d/\u{301}e/f", digest: try store.put(bytes(10)), bytes: 10)]
+        for _ in 0..<2 { try store.materialize(Manifest(files: files), into: scratch["tree"]) }
+        #expect(try Data(contentsOf: scratch["tree/d/\u{301}e/f"]) == bytes(10))
+    }
+
     @Test(arguments: ["a", "a/b/c.txt", "..a", "a..", "...", "ü/日本語", "blue dog.png", "-rf", "~", "a\\b", ".hidden"])
     func ordinaryPathsAreFine(path: String) throws {
         let manifest = try Manifest(files: [file(path)])

@@ -2,6 +2,8 @@
 
 import Coordination
 import Foundation
+import Studies
+import SwiftProtobuf
 import Testing
 import WireMessages
 import ZeroMQ
@@ -35,12 +37,46 @@ struct ConversationTests {
         #expect(try await peer.next(RawPeer.verdict) == .duplicate)
         try peer.send(.segmentResult(try result(first, spoiled: true)))
         #expect(try await peer.next(RawPeer.verdict) == .conflict)
+        #expect(coordinator.status().workers.map(\.alarms) == [1])
+        #expect(try alarm(bench)?.text.contains("gave other bits on worker raw") == true)
         peer.stop()
         let worker = try bench.worker("ada", at: endpoint)
         #expect(try await coordinator.waitUntilEnded().state == .complete)
         try await bench.expectUndisturbedResult()
         worker.stop()
         coordinator.stop()
+    }
+
+    @Test func slicesWithOtherBitsRaiseTheAlarmAndTheFirstOneCounts() async throws {
+        let study = FakeStudy { $0.sharesSteps = true }
+        let bench = try Bench()
+        let coordinator = try bench.coordinator()
+        let endpoint = try coordinator.start()
+        let peer = try RawPeer(endpoint)
+        try await coordinator.submit(study)
+        try await peer.joinAsWorker()
+        let grant = try await peer.next(RawPeer.sliceGrant)
+        #expect(grant.leases.map(\.index) == [0, 1, 2] && grant.leases[0].kind == .evaluate && !grant.hasVectors)
+        let request = SliceRequest(
+            study: try FakeTrainer.request(study).study, kind: .evaluate, trial: 0, step: 0, slice: 0, vectors: nil)
+        var outcome = try FakeTrainer(secondsPerSlice: 0).slice(request, isCancelled: { false })
+        try peer.send(.sliceResult(try WireSliceResult(outcome, seconds: 0.01, lease: grant.leases[0])))
+        outcome.losses[0] += 1
+        try peer.send(.sliceResult(try WireSliceResult(outcome, seconds: 0.01, lease: grant.leases[0])))
+        let status = try await coordinator.wait("the alarm is shown") { $0.workers.first?.alarms == 1 }
+        #expect(status.problems.isEmpty)
+        #expect(try alarm(bench)?.text.contains("workers raw and raw gave other bits") == true)
+        peer.stop()
+        let worker = try bench.worker("ada", at: endpoint)
+        #expect(try await coordinator.waitUntilEnded().state == .complete)
+        try await bench.expectUndisturbedResult(study)
+        worker.stop()
+        coordinator.stop()
+    }
+
+    private func alarm(_ bench: Bench) throws -> LogEntry? {
+        try Ledger(reading: bench.home.appendingPathComponent("ledger.sqlite")).events(after: 0, target: "", limit: 1000)
+            .first { $0.kind == "alarm" }
     }
 
     @Test func aDamagedResultIsRefused() async throws {
@@ -67,7 +103,8 @@ struct ConversationTests {
         let grant = try await peer.next(RawPeer.trainGrant)
         try peer.send(.briefRequest(.with { $0.brief = grant.brief }))
         let reply = try await peer.next { if case .briefReply(let reply) = $0 { reply } else { nil } }
-        #expect(reply.brief == grant.brief && reply.studyJson == (try FakeStudy().settings().canonicalJSON()))
+        let json = try FakeStudy().settings().canonicalJSON()
+        #expect(reply.brief == grant.brief && reply.studyJson == json)
         #expect(reply.manifestJson.isEmpty && reply.shards.isEmpty && reply.modelFolder.isEmpty)
         try peer.send(.briefRequest(.with { $0.brief = Data(count: 32) }))
         #expect(try await peer.next(RawPeer.refusal) == .notFound)

@@ -40,7 +40,11 @@ struct FakeTrainer: Trainer {
             for slice in 0..<course.sliceCount {
                 try sum.add(Self.gradient(state.vectors, step: state.step, trial: request.trial, slice: slice, study, course))
             }
-            history.append(Fleet.HistoryRow(try course.apply(sum, to: &state, seconds: secondsPerStep)))
+            do {
+                history.append(Fleet.HistoryRow(try course.apply(sum, to: &state, seconds: secondsPerStep)))
+            } catch let error as InversionError {
+                throw SegmentFailure(.numeric, error.description)
+            }
             if course.isEvaluationDue(at: state.step) { evaluations.append(try Self.evaluate(&state, course)) }
             report(SegmentProgress(step: state.step, loss: history.last?.loss, evaluationLoss: evaluations.last?.loss))
         }
@@ -129,7 +133,12 @@ struct FakeTrainer: Trainer {
 
     private static func losses(_ vectors: [Float], of samples: Range<Int>) -> [Double] {
         samples.map { sample in
-            Double(vectors.indices.reduce(into: Float(0)) { $0 += abs(vectors[$1] - Float(($1 * 5 + sample * 3) % 7) / 7) })
+            var sum: Float = 0
+            for index in vectors.indices {
+                let wanted = Float((index * 5 + sample * 3) % 7) / 7
+                sum += abs(vectors[index] - wanted)
+            }
+            return Double(sum)
         }
     }
 

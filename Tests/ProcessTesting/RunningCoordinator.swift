@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// A coordinator in a process of its own, on the home `home` of a scratch folder.
+/// A coordinator in a process of its own, on a home in a scratch folder.
 package struct RunningCoordinator: Sendable {
     /// Quick enough for a test.
     package static let heartbeat = "0.25"
@@ -12,9 +12,9 @@ package struct RunningCoordinator: Sendable {
     /// Starts it and waits until it listens.
     ///
     /// - Parameter port: 0 for any free one.
-    package init(in folder: ScratchFolder, port: String = "0", _ more: String...) async throws {
+    package init(in folder: ScratchFolder, home: String = "home", port: String = "0", _ more: String...) async throws {
         let program = try RunningProgram.pseudoword(
-            ["coordinator", "--home", "home", "--listen", "tcp://127.0.0.1:\(port)", "--heartbeat", Self.heartbeat] + more, in: folder)
+            ["coordinator", "--home", home, "--listen", "tcp://127.0.0.1:\(port)", "--heartbeat", Self.heartbeat] + more, in: folder)
         var endpoint = ""
         try await eventually("the coordinator listens") {
             endpoint = program.output.firstMatch(of: /listening on (tcp:\S+),/).map { String($0.1) } ?? ""

@@ -48,7 +48,10 @@ package final class BlobClient: Sendable {
     }
 
     /// Starts to connect and returns at once.
-    package func start() throws { try loop.start() }
+    package func start() throws {
+        BlobMemory.keepFreedPieces()
+        try loop.start()
+    }
 
     /// Ends the connection; transfers under way throw `.cancelled`.
     package func stop() { loop.stop() }
@@ -108,7 +111,7 @@ final class BlobConnection {
     private var heard = ContinuousClock.now
     private var answered = ContinuousClock.now
     private var reported = ContinuousClock.now
-    private var reason = "nothing was heard of it"
+    private var failure = BlobError(.unreachable, "nothing was heard of it")
     private(set) var welcome: BlobWelcome?
     var progress = BlobProgress()
 
@@ -150,8 +153,8 @@ final class BlobConnection {
             case .ready(let welcome):
                 self.welcome = welcome
                 news.append(.ready(welcome))
-            case .lost(let reason):
-                self.reason = reason
+            case .lost(let error):
+                failure = error
                 // Being told once more that nobody answers is no sign of life.
                 if welcome == nil { continue }
                 welcome = nil
@@ -165,13 +168,13 @@ final class BlobConnection {
         let now = ContinuousClock.now
         if welcome != nil, isWaiting, now - heard > client.options.silence {
             heard = now
-            reason = "it does not answer"
+            failure = BlobError(.unreachable, "it does not answer")
             client.loop.post { handler, context in handler.reconnect("the blob server fell silent", &context) }
         }
         // A server that welcomes us again and again and never answers is none.
         if welcome != nil, !isWaiting { answered = now }
         if let patience = client.options.patience, now - answered > patience {
-            throw BlobError(.unreachable, "the blob server cannot be reached: \(reason)")
+            throw BlobError(failure.code, "the blob server cannot be reached: \(failure.message)")
         }
         if now - reported > Self.progressInterval { reportProgress() }
         return news

@@ -7,7 +7,7 @@ import ZeroMQ
 /// It says hello, passes requests on, and brings each answer to the transfer that asked.
 struct BlobClientHandler: LoopHandler {
     private enum Phase {
-        case down(String)
+        case down(BlobError)
         case greeting(UInt64, since: ContinuousClock.Instant)
         case ready(BlobWelcome)
     }
@@ -28,7 +28,7 @@ struct BlobClientHandler: LoopHandler {
 
     init(_ endpoint: Endpoint, _ options: BlobClientOptions, _ context: inout LoopContext) throws {
         self.options = options
-        phase = .down("not connected to \(endpoint) yet")
+        phase = .down(BlobError(.unreachable, "not connected to \(endpoint) yet"))
         socket = try context.connect(endpoint, options: options.socket)
     }
 
@@ -36,7 +36,7 @@ struct BlobClientHandler: LoopHandler {
         switch event {
         case .connected: sayHello(&context)
         case .disconnected: lose("the connection to the blob server was lost")
-        case .retrying(_, _, let reason): lose(reason)
+        case .retrying(_, let cause, let reason): lose(reason, cause == .refused ? .refused : .unreachable)
         case .message(_, _, let frames): take(frames, &context)
         case .malformed(_, _, let reason): violate(reason, &context)
         case .tick: tick(&context)
@@ -129,11 +129,12 @@ struct BlobClientHandler: LoopHandler {
         reconnect("the blob server breaks the rules: \(reason)", &context)
     }
 
-    private mutating func lose(_ reason: String) {
-        phase = .down(reason)
+    private mutating func lose(_ reason: String, _ code: BlobError.Code = .unreachable) {
+        let error = BlobError(code, reason)
+        phase = .down(error)
         routes = [:]
         outbox = []
-        broadcast(.lost(reason))
+        broadcast(.lost(error))
     }
 
     private mutating func tick(_ context: inout LoopContext) {

@@ -8,7 +8,7 @@ final class BlobInbox: Sendable {
         /// The server can be asked now; it knows nothing of what was asked before.
         case ready(BlobWelcome)
         /// There is no connection (any more), and why.
-        case lost(String)
+        case lost(BlobError)
         case reply(UInt64, BlobReply)
         /// There will never be one.
         case failed(BlobError)

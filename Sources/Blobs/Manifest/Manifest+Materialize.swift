@@ -13,7 +13,7 @@ extension BlobStore {
     package func materialize(_ manifest: Manifest, into folder: URL, isCancelled: () -> Bool = { false }) throws(BlobError) {
         let root = folder.standardizedFileURL.path
         try Disk.makeFolder(root)
-        let folders = Set(manifest.files.flatMap { Self.folders(of: $0.path) })
+        let folders = Set(manifest.files.flatMap { SafePath.folders(of: $0.path) })
         try refuseStrangers(root, prefix: "", files: Set(manifest.files.map(\.path)), folders: folders)
         for name in folders.sorted() {
             guard mkdir("\(root)/\(name)", 0o700) == 0 || errno == EEXIST else { throw .system("make the folder", "\(root)/\(name)") }
@@ -59,11 +59,5 @@ extension BlobStore {
                 throw BlobError(.invalid, "\(root) holds \(SafePath.shown(path)), which is not in the manifest; remove it")
             }
         }
-    }
-
-    /// `a/b/c` is in `a` and `a/b`.
-    private static func folders(of path: String) -> [String] {
-        let parts = path.split(separator: "/").dropLast()
-        return parts.indices.map { parts[...$0].joined(separator: "/") }
     }
 }

@@ -52,12 +52,8 @@ package struct Manifest: Sendable, Hashable {
             guard total <= BlobLimits.blobBytes else { throw Self.refusal("its files have more than \(BlobLimits.blobBytes) bytes in all") }
         }
         for file in files {
-            var folder = file.path[...]
-            while let slash = folder.lastIndex(of: "/") {
-                folder = folder[..<slash]
-                guard !names.contains(String(folder)) else {
-                    throw Self.refusal("path \(SafePath.shown(String(folder))) is both a file and a folder")
-                }
+            for folder in SafePath.folders(of: file.path) where names.contains(folder) {
+                throw Self.refusal("path \(SafePath.shown(folder)) is both a file and a folder")
             }
         }
         self.files = files.sorted { $0.path.utf8.lexicographicallyPrecedes($1.path.utf8) }
@@ -91,8 +87,17 @@ package struct Manifest: Sendable, Hashable {
     }
 
     /// Paths hold no control characters, so this is all that JSON asks for.
+    ///
+    /// Scalar by scalar: a quote with an accent on it is another `Character`, and a quote all the same.
     private static func quoted(_ path: String) -> String {
-        "\"" + path.replacing("\\", with: "\\\\").replacing("\"", with: "\\\"") + "\""
+        var text = String.UnicodeScalarView()
+        text.append("\"")
+        for scalar in path.unicodeScalars {
+            if scalar == "\"" || scalar == "\\" { text.append("\\") }
+            text.append(scalar)
+        }
+        text.append("\"")
+        return String(text)
     }
 
     static func refusal(_ why: String) -> BlobError { BlobError(.invalid, "manifest: \(why)") }

@@ -19,6 +19,13 @@ package enum SafePath {
         return nil
     }
 
+    /// `a/b/c` is in `a` and `a/b`.
+    ///
+    /// Byte by byte: a slash with an accent on it is another `Character`, and a slash all the same.
+    static func folders(of path: String) -> [String] {
+        path.utf8.indices.filter { path.utf8[$0] == UInt8(ascii: "/") }.map { String(path[..<$0]) }
+    }
+
     /// The path in quotes, short enough for one line and without anything that could move a cursor.
     static func shown(_ path: String) -> String {
         let clean = String(String.UnicodeScalarView(path.unicodeScalars.prefix(81).map { isPrintable($0) ? $0 : "?" }))

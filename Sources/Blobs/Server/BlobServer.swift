@@ -26,6 +26,7 @@ package final class BlobServer: Sendable {
     /// - Returns: where it listens, with the real port.
     @discardableResult
     package func start() throws -> Endpoint {
+        BlobMemory.keepFreedPieces()
         disk.attach(loop)
         try loop.start()
         guard let endpoint = shared.endpoint.withLock({ $0 }) else { throw BlobError(.storage, "the blob server has no address") }

@@ -94,8 +94,9 @@ package enum BlobCodec {
         case .hello(let hello)?:
             try check.require(hello.protocolMajor > 0, "protocol_major is 0")
             // A hello of another major is only read to be refused; its other fields may mean something else.
-            if hello.protocolMajor == BlobLimits.version.major { try check.text(hello.program, "program", BlobLimits.programBytes) }
-            request = .hello(major: hello.protocolMajor, minor: hello.protocolMinor, program: hello.program)
+            let isOurs = hello.protocolMajor == BlobLimits.version.major
+            if isOurs { try check.text(hello.program, "program", BlobLimits.programBytes) }
+            request = .hello(major: hello.protocolMajor, minor: hello.protocolMinor, program: isOurs ? hello.program : "")
         case .stat(let stat)?: request = .stat(try check.digest(stat.digest))
         case .fetch(let fetch)?:
             let length = try check.length(fetch.length)

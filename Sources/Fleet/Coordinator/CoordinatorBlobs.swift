@@ -40,7 +40,8 @@ final class CoordinatorBlobs: Sendable {
 
     var endpoint: Endpoint? { place.withLock { $0 } }
 
-    func has(_ digest: Data) -> Bool { BlobDigest(bytes: digest).map(store.contains) ?? false }
+    /// Nil when it is not here.
+    func size(of digest: Data) -> Int64? { BlobDigest(bytes: digest).flatMap(store.size) }
 
     /// Puts a copy of a blob where people look for it; without haste, and without complaint if the disk refuses: the blob stays.
     func copy(_ digest: String, to file: URL) {

@@ -10,14 +10,20 @@ import ZeroMQ
 extension CoordinatorHandler {
     private static let shownProblems = 8
 
-    /// A line for `status` about somebody who was not let in.
+    private static let shownFor: Duration = .seconds(600)
+
+    /// A line for `status` about somebody who was not let in; it goes after a while.
     mutating func noteAccess(_ text: String) {
-        logger.notice("\(text)")
-        accessProblems.removeAll { $0 == text }
-        accessProblems.append(text)
+        let isNew = !accessProblems.contains { $0.text == text }
+        accessProblems.removeAll { $0.text == text || ContinuousClock.now - $0.at > Self.shownFor }
+        accessProblems.append((text, .now))
         if accessProblems.count > Self.shownProblems { accessProblems.removeFirst() }
+        guard isNew else { return }
+        logger.notice("\(text)")
         note("refused", text)
     }
+
+    var shownAccessProblems: [String] { accessProblems.filter { ContinuousClock.now - $0.at <= Self.shownFor }.map(\.text) }
 
     mutating func refused(_ key: CurvePublicKey, _ address: String) {
         if doors.isExpected(key) { return }
@@ -33,7 +39,7 @@ extension CoordinatorHandler {
             drop(try doors.reload(), &context)
         } catch {
             let problem = "the allow-list cannot be read, the one before stays in force: \(error)".oneLine
-            if accessProblems.last != problem { noteAccess(problem) }
+            noteAccess(problem)
         }
     }
 
@@ -49,6 +55,8 @@ extension CoordinatorHandler {
                 run(.workerGoodbye(worker), &context)
             }
         }
+        // The word goes out first; then the line is cut.
+        cutting.formUnion(keys)
         blobs.drop(keys)
     }
 

@@ -20,13 +20,11 @@ extension CoordinatorHandler {
         }
         let requestID = envelope.requestID
         guard let payload = envelope.payload else { return }
+        // Before all else: a token that was just used may ask for a lost answer over the same connection, and may do nothing else any more.
+        if case .join(let join) = payload { return self.join(join, from: peer, requestID) }
         // The key behind the message decides, not the conversation: it may have been revoked since.
         guard let roles = doors.roles(of: peer) else { return refuse(.refused, "this key is not allowed here", peer, requestID) }
-        switch payload {
-        case .hello(let hello): return self.hello(hello, from: peer, requestID, &context)
-        case .join(let join): return self.join(join, from: peer, requestID)
-        default: break
-        }
+        if case .hello(let hello) = payload { return self.hello(hello, from: peer, requestID, &context) }
         guard let session = sessions[peer] else {
             if case .goodbye = payload { return }
             if case .errorReply = payload { return }
@@ -53,6 +51,8 @@ extension CoordinatorHandler {
             }
             sessions.note(preparing: heartbeat.progress.first { !$0.preparing.isEmpty }?.preparing ?? "", by: peer)
             turn.say(.heartbeatReply(WireHeartbeatReply()), to: peer, requestID: requestID)
+            // One that was silent for so long that it was forgotten, though its connection lived.
+            if !coordinator.knows(worker), let about = session.about { run(.workerHello(worker, about), &context) }
             run(.workerHeartbeat(worker, holding: heartbeat.progress.compactMap(LeaseProgress.init)), &context)
             if heartbeat.draining { run(.workerDrained(worker), &context) }
         case .briefRequest(let request):
@@ -109,10 +109,13 @@ extension CoordinatorHandler {
             // Slices of steps that are over are of no interest, and say nothing wrong.
             if let data = dataTrials[trial], data.isOpen(lease.work) { try data.check(result) }
             arrivingSlice = result
-            run(.sliceResult(SliceReport(worker: worker, lease: lease, digest: result.digest.hexadecimal, seconds: result.seconds)), &context)
+            let report = SliceReport(worker: worker, lease: lease, digest: result.digest.hexadecimal, seconds: result.seconds)
+            run(.sliceResult(report), &context)
             arrivingSlice = nil
         } catch {
             unusable(error, of: worker, peer, requestID)
+            // Nobody else will say that this slice came to nothing.
+            if let lease = LeaseID(result.lease) { run(.leaseFailed(worker, lease, .internal, message: "\(error)".oneLine), &context) }
         }
     }
 
@@ -120,10 +123,10 @@ extension CoordinatorHandler {
         _ result: WirePieceResult, of worker: WorkerID, from peer: PeerID, _ requestID: UInt64, _ context: inout LoopContext
     ) {
         guard let lease = LeaseID(result.lease) else { return refuse(.invalid, "a result names no lease of a piece", peer, requestID) }
-        guard blobs.has(result.blob.digest) else {
+        guard let bytes = blobs.size(of: result.blob.digest) else {
             return unusable(WireError(.invalid, "a result's blob is not here; put it first"), of: worker, peer, requestID)
         }
-        arrivingPieceBytes = result.blob.bytes
+        arrivingPieceBytes = UInt64(clamping: bytes)
         run(.pieceResult(PieceReport(worker: worker, lease: lease, digest: result.blob.digest.hexadecimal)), &context)
     }
 

@@ -16,7 +16,7 @@ extension CoordinatorHandler {
         let transfers = blobs.transfers
         return FleetStatus(
             program: options.program, endpoint: endpoint.description, uptimeSeconds: (now - started).inSeconds,
-            problems: (storageProblem.map { [$0] } ?? []) + checkpoints.problems + accessProblems,
+            problems: (storageProblem.map { [$0] } ?? []) + checkpoints.problems + shownAccessProblems,
             waitingTrials: snapshot.studies.reduce(0) { $0 + ($1.counts[.waiting] ?? 0) }, transfers: transfers.count,
             transferBytesPerSecond: transfers.bytesPerSecond,
             studies: snapshot.studies.map { self.study($0, names: names, allTrials: allTrials || study != nil) },

@@ -41,7 +41,9 @@ struct CoordinatorHandler: LoopHandler {
     /// What the disk said last; nil once it works again.
     var storageProblem: String?
     /// Refused keys and the like, newest last.
-    var accessProblems: [String] = []
+    var accessProblems: [(text: String, at: ContinuousClock.Instant)] = []
+    /// Keys whose connections end with this turn.
+    var cutting: Set<CurvePublicKey> = []
     var published: ContinuousClock.Instant?
     var isChanged = true
     var isKilled = false
@@ -106,7 +108,7 @@ struct CoordinatorHandler: LoopHandler {
         case .malformed(_, let peer, let reason):
             logger.debug("dropped a message", metadata: ["peer": "\(peer.map(\.description) ?? "?")", "reason": "\(reason)"])
         case .refused(_, let key, let address): refused(key, address)
-        case .handshakesFailed(_, let count): noteAccess("\(count) connections without a valid handshake were closed")
+        case .handshakesFailed: noteAccess("connections without a valid handshake were closed")
         case .crowded(_, let isCrowded):
             if isCrowded { noteAccess("too many connections: new ones have to wait") }
         case .tick: tick(&context)

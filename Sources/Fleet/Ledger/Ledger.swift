@@ -28,6 +28,9 @@ package final class Ledger: Sendable {
             database = try DatabaseQueue(path: url.path, configuration: configuration)
             let finding = try database.read { try String.fetchOne($0, sql: "PRAGMA quick_check(1)") }
             guard finding == "ok" else { throw Self.damaged(url.path, finding ?? "no answer") }
+            guard try !database.read(Self.migrator.hasBeenSuperseded) else {
+                throw FleetError(.storage, "\(url.path): was written by a later release; install that one, or start with a new --home")
+            }
             try Self.migrator.migrate(database)
             // A file that can be read but not written is of no use: say so now rather than at the first result.
             try database.write { try $0.execute(sql: "UPDATE studies SET id = id WHERE 0; PRAGMA user_version = 2") }
@@ -45,7 +48,14 @@ package final class Ledger: Sendable {
         configuration.label = "ledger, reading"
         configuration.busyMode = .timeout(5)
         configuration.readonly = true
-        do { database = try DatabaseQueue(path: url.path, configuration: configuration) } catch {
+        do {
+            database = try DatabaseQueue(path: url.path, configuration: configuration)
+            guard try database.read(Self.migrator.appliedIdentifiers) == Set(Self.migrator.migrations) else {
+                throw FleetError(
+                    .storage,
+                    "\(url.path): belongs to another release; start this one's coordinator there, or use the release that wrote it")
+            }
+        } catch {
             throw Self.translate(error, path: url.path)
         }
     }

@@ -39,7 +39,8 @@ struct PauseCommand: ParsableCommand {
 }
 
 struct ResumeCommand: ParsableCommand {
-    static let configuration = CommandConfiguration(commandName: "resume", abstract: "Lets a paused study or trial go on from where it stopped.")
+    static let configuration = CommandConfiguration(
+        commandName: "resume", abstract: "Lets a paused study or trial go on from where it stopped.")
 
     @OptionGroup var target: TargetOption
 
@@ -51,13 +52,17 @@ struct PriorityCommand: ParsableCommand {
         commandName: "priority", abstract: "Says how urgent a study is: those with larger numbers are served first.")
 
     @OptionGroup var target: TargetOption
-    @Option(name: .customLong("to"), help: "The new priority, such as 10 or -5; studies start with 0.") var priority: Int
+    @Option(name: .customLong("to"), parsing: .unconditional, help: "The new priority, such as 10 or -5; studies start with 0.")
+    var priority: Int
 
     func validate() throws {
+        if target.trial != nil { throw ValidationError("a priority belongs to a study, not to one trial of it") }
         guard (-1_000_000...1_000_000).contains(priority) else { throw ValidationError("--to takes a number from -1000000 to 1000000") }
     }
 
-    func run() throws { try target.give(.prioritize, done: "now at priority \(priority):", before: "had that priority already", priority: priority) }
+    func run() throws {
+        try target.give(.prioritize, done: "now at priority \(priority):", before: "had that priority already", priority: priority)
+    }
 }
 
 struct DrainCommand: ParsableCommand {

@@ -16,7 +16,8 @@ struct CoordinatorCommand: ParsableCommand {
             """)
 
     @OptionGroup var home: HomeOption
-    @Option(help: "Where to listen, such as tcp://0.0.0.0:7400; blobs are served at the port behind it.") var listen = CoordinatorOption.defaultAddress
+    @Option(help: "Where to listen, such as tcp://0.0.0.0:7400; blobs are served at the port behind it.") var listen = CoordinatorOption
+        .defaultAddress
     @Option(help: "Where others find it, if that is not where it listens; may be given more than once.") var advertise: [String] = []
     @Flag(help: "Speak without keys; on loopback only.") var insecure = false
     @OptionGroup var patience: PatienceOption
@@ -57,11 +58,18 @@ struct PatienceOption: ParsableArguments {
     @Option(help: "Seconds between a worker's heartbeats, 0.05 to 60; after eight without one its work goes to another.")
     var heartbeat = 2.0
 
+    @Option(help: "Crashes of workers on one piece of work, without progress in between, that fail it.") var crashLimit = 5
+
     func validate() throws {
+        guard (1...1_000_000).contains(crashLimit) else { throw ValidationError("--crash-limit takes a number from 1 up") }
         guard (0.05...60).contains(heartbeat) else { throw ValidationError("--heartbeat takes a number of seconds from 0.05 to 60") }
     }
 
-    var settings: CoordinationSettings { CoordinationSettings(heartbeat: .milliseconds(Int64((heartbeat * 1000).rounded()))) }
+    var settings: CoordinationSettings {
+        var settings = CoordinationSettings(heartbeat: .milliseconds(Int64((heartbeat * 1000).rounded())))
+        settings.crashLimit = crashLimit
+        return settings
+    }
 }
 
 /// Waits for something asynchronous beside a loop that looks at signals.

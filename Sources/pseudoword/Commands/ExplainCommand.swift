@@ -69,7 +69,7 @@ struct LogsCommand: ParsableCommand {
     }
 
     private func read(after number: Int64, limit: Int) throws -> [LogEntry] {
-        if connection.coordinator == nil, connection.home.home != nil, Discovery.read(from: connection.home.folder) == nil {
+        if connection.coordinator == nil, connection.home.home != nil, !Home.isInUse(connection.home.folder) {
             return try OfflineHome(connection.home.folder).events(after: number, target: target ?? "", limit: limit)
         }
         return try connection.client().log(target: target ?? "", after: number, limit: limit)

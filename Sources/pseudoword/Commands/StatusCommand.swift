@@ -19,7 +19,11 @@ struct StatusCommand: ParsableCommand {
 
     func run() throws {
         StopSignal.install()
-        if !watch, let offline = try offlineStatus() { return try show(offline) }
+        if !watch, let offline = try offlineStatus() {
+            try show(offline)
+            if check { throw ExitCode(ExitStatus.degraded.rawValue) }
+            return
+        }
         let client = try connection.client()
         let redraws = watch && output != .json && isatty(STDOUT_FILENO) == 1
         while true {

@@ -32,14 +32,17 @@ final class FleetCoordinator: Sendable {
 
     /// New join tokens for workers that reach the coordinator at `address`; each serves once.
     func joinTokens(_ count: Int, address: String) throws -> [String] {
-        struct Answer: Decodable { let tokens: [String] }
+        struct Answer: Decodable {
+            struct Row: Decodable { let token: String }
+            let tokens: [Row]
+        }
         let output = try tokens.withLock { _ in
             try ask(["keys", "token", "--role", "worker", "--count", String(count), "--home", home, "--address", address] + Self.asJSON)
         }
-        guard let answer = try? JSONDecoder().decode(Answer.self, from: Data(output)), answer.tokens.count == count,
-            answer.tokens.allSatisfy({ !$0.isEmpty && $0.utf8.allSatisfy { (0x21...0x7E).contains($0) } })
+        guard let texts = try? JSONDecoder().decode(Answer.self, from: Data(output)).tokens.map(\.token), texts.count == count,
+            texts.allSatisfy({ !$0.isEmpty && $0.utf8.allSatisfy { (0x21...0x7E).contains($0) } })
         else { throw CommandLineError("keys token gave no tokens; is this program of the coordinator's version?") }
-        return answer.tokens
+        return texts
     }
 
     private func ask(_ arguments: [String]) throws -> [UInt8] {
