@@ -92,7 +92,7 @@ struct Board: Sendable {
         emptySince = nil
     }
 
-    /// - Returns: what it had not answered; its leases have to be ended first.
+    /// Its leases have to be ended first.
     mutating func leave(_ worker: WorkerID, at now: Instant) {
         members.removeAll { $0 == worker }
         backlog -= max(0, (seats[worker]?.queue.count ?? 0) - 1)

@@ -5,10 +5,7 @@ extension Coordinator {
     mutating func join(_ worker: WorkerID, _ id: TrialID) {
         guard boards[id] != nil else { return }
         boards[id]?.join(worker)
-        updateWorker(worker) { worker in
-            worker.board = id
-            worker.lastBoard = id
-        }
+        updateWorker(worker) { $0.board = id }
         undealt.insert(id)
         isUnbalanced = true
         refreshHunger(of: id)

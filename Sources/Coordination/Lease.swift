@@ -35,8 +35,6 @@ struct Worker: Sendable {
     var answered: LeaseID?
     /// The trial whose slices it computes, also between two steps.
     var board: TrialID?
-    /// The board that it worked on last: it has all that it needs in memory.
-    var lastBoard: TrialID?
     /// The slice that it may have died of: its connection broke while it computed it.
     var suspectedOf: Work?
     /// Seconds of its last slice.

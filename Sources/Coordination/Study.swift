@@ -81,7 +81,7 @@ struct Study: Sendable {
     private mutating func restorePreviews(_ facts: StudyFacts) {
         for (index, trial) in facts.trials.enumerated() {
             for (step, digest) in trial.previews { previews.kept[Previews.Key(trial: index, step: step)] = KeptPiece(digest: digest) }
-            for segment in trial.segments where plan.wantsPreview(after: segment.fromStep, at: segment.toStep) {
+            for segment in trial.segments where state != .cancelled && plan.wantsPreview(after: segment.fromStep, at: segment.toStep) {
                 let key = Previews.Key(trial: index, step: segment.toStep)
                 if previews.kept[key] == nil { previews.wanted.append(Previews.Entry(key: key)) }
             }

@@ -21,7 +21,7 @@ enum Walk {
         #if DEBUG
             1...12
         #else
-            1...120
+            1...200
         #endif
     }
 }

@@ -53,7 +53,11 @@ extension World {
         let lines = open.flatMap { study in
             study.trials.filter { !$0.record.state.isTerminal }.flatMap { coordinator.explain(trial: $0.record.trial, now: now) }
         }
-        return (lines + coordinator.workers.keys.sorted().flatMap { coordinator.explain(worker: $0, now: now) }).joined(separator: "; ")
+        let previews = open.map {
+            "study \($0.plan.id), \($0.state): \($0.previews.wanted.map(\.key)), lease \(String(describing: $0.previews.lease))"
+        }
+        return (lines + previews + coordinator.workers.keys.sorted().flatMap { coordinator.explain(worker: $0, now: now) }).joined(
+            separator: "; ")
     }
 
     private mutating func submit() {

@@ -85,6 +85,8 @@ struct SimulateCommand: ParsableCommand {
         if let trials { options.trials = trials }
         options.studies = studies ?? (options.trials > 100 ? 10 : options.studies)
         if let steps { options.steps = steps }
+        // A large fleet takes longer; faults come all the while.
+        options.faulty = .seconds(40 + options.trials / 25)
         return options
     }
 
