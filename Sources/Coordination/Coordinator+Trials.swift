@@ -41,6 +41,7 @@ extension Coordinator {
                 dismissAll(from: id, reason: reason, &actions)
                 boards[id]?.isAccepting = false
                 refreshHunger(of: id)
+                update(id) { if $0.record.state == .running { $0.record.state = .waiting } }
             }
         }
         if let lease = trial(id)?.lease { cancel(lease, telling: reason, &actions) }
