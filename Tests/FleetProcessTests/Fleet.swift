@@ -14,8 +14,8 @@ struct Fleet {
         try folder.write(study.yaml, to: "study.yaml")
     }
 
-    /// Starts a coordinator on the home `home`; port 0 is any free one.
-    func coordinator(port: String = "0") async throws -> RunningCoordinator { try await RunningCoordinator(in: folder, port: port) }
+    /// Starts a coordinator on the home `home`, at any free port unless one is given.
+    func coordinator(port: String? = nil) async throws -> RunningCoordinator { try await RunningCoordinator(in: folder, port: port) }
 
     func submit(_ coordinator: RunningCoordinator) async throws {
         let outcome = try await folder.run("submit", "study.yaml", "--coordinator", coordinator.endpoint)

@@ -11,8 +11,9 @@ package struct RunningCoordinator: Sendable {
 
     /// Starts it and waits until it listens.
     ///
-    /// - Parameter port: 0 for any free one.
-    package init(in folder: ScratchFolder, home: String = "home", port: String = "0", _ more: String...) async throws {
+    /// - Parameter port: any free one unless given.
+    package init(in folder: ScratchFolder, home: String = "home", port: String? = nil, _ more: String...) async throws {
+        let port = port ?? String(FreePort.pair())
         let program = try RunningProgram.pseudoword(
             ["coordinator", "--home", home, "--listen", "tcp://127.0.0.1:\(port)", "--heartbeat", Self.heartbeat] + more, in: folder)
         var endpoint = ""
