@@ -55,8 +55,8 @@ extension CoordinatorHandler {
                 run(.workerGoodbye(worker), &context)
             }
         }
-        // The word goes out first; then the line is cut.
-        cutting.formUnion(keys)
+        // The word gets time to go out; then the line is cut.
+        for key in keys { cutting[key] = context.now + .milliseconds(250) }
         blobs.drop(keys)
     }
 

@@ -37,10 +37,10 @@ extension CoordinatorHandler {
                 if let worker = deliver(message, &context) { run(.workerUnreachable(worker), &context) }
             }
         }
-        if !cutting.isEmpty {
-            let keys = cutting
-            cutting = []
-            _ = context.disconnect(on: socket) { $0.key.map(keys.contains) ?? false }
+        let due = Set(cutting.filter { $0.value <= context.now }.keys)
+        if !due.isEmpty {
+            for key in due { cutting[key] = nil }
+            _ = context.disconnect(on: socket) { $0.key.map(due.contains) ?? false }
         }
         for segment in turn.accepted { checkpoints.accepted(segment) }
         turn.accepted = []

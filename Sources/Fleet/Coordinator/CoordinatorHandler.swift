@@ -42,8 +42,8 @@ struct CoordinatorHandler: LoopHandler {
     var storageProblem: String?
     /// Refused keys and the like, newest last.
     var accessProblems: [(text: String, at: ContinuousClock.Instant)] = []
-    /// Keys whose connections end with this turn.
-    var cutting: Set<CurvePublicKey> = []
+    /// Keys whose connections are ended, and when.
+    var cutting: [CurvePublicKey: ContinuousClock.Instant] = [:]
     var published: ContinuousClock.Instant?
     var isChanged = true
     var isKilled = false
