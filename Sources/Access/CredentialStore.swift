@@ -39,15 +39,16 @@ package struct CredentialStore: Sendable {
     // MARK: Reading
 
     /// The credentials for an address; nil if there are none.
+    ///
+    /// Those of this very address come first; else all names of this machine itself are one.
     package func find(_ endpoint: Endpoint) throws(AccessError) -> Credentials? {
         if let named { return try existing(named) }
         guard try isThere() else { return nil }
         if let found = try Credentials.read(file(for: endpoint)), found.serves(endpoint) { return found }
-        for file in files() where file != self.file(for: endpoint) {
-            // A file that is broken does not matter to somebody who asks for another.
-            if let found = try? Credentials.read(file), found.serves(endpoint) { return found }
-        }
-        return nil
+        // A file that is broken does not matter to somebody who asks for another.
+        let others = files().filter { $0 != self.file(for: endpoint) }.compactMap { try? Credentials.read($0) }
+        if let found = others.first(where: { $0.serves(endpoint) }) { return found }
+        return endpoint.isLoopback ? others.first { $0.servesThisMachine(at: endpoint.port) } : nil
     }
 
     /// The credentials for a coordinator, by its key; nil if there are none.
@@ -140,4 +141,7 @@ extension Credentials {
     fileprivate func serves(_ endpoint: Endpoint) -> Bool {
         endpoints.contains { $0.port == endpoint.port && $0.host.lowercased() == endpoint.host.lowercased() }
     }
+
+    /// Whether one of its addresses is this machine's own, by whichever of its names: `localhost`, `127.0.0.1` and `::1` are one.
+    fileprivate func servesThisMachine(at port: UInt16) -> Bool { endpoints.contains { $0.port == port && $0.isLoopback } }
 }

@@ -61,7 +61,10 @@ enum PrivateFile {
         let descriptor = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0o600)
         guard descriptor >= 0 else { throw system("cannot be written", path) }
         let isWritten = writeAll(data, to: descriptor) && fchmod(descriptor, 0o600) == 0 && fsync(descriptor) == 0
+        // What goes wrong first is what people have to know: closing may overwrite it.
+        let reason = errno
         let isClosed = close(descriptor) == 0
+        if !isWritten { errno = reason }
         guard isWritten, isClosed, rename(temporary, path) == 0 else {
             let failure = system("cannot be written", path)
             unlink(temporary)

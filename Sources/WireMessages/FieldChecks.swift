@@ -44,6 +44,11 @@ struct FieldChecks {
         try require(Value.allCases.contains(value), field, "has the unknown value \(value.rawValue)")
     }
 
+    func priority(_ value: Int32) throws(WireError) {
+        let limits = WireLimits.priorities
+        try require(limits.contains(value), "priority", "is \(value); it may be from \(limits.lowerBound) to \(limits.upperBound)")
+    }
+
     func digest(_ value: Data, _ field: String) throws(WireError) {
         try require(value.count == WireLimits.digestBytes, field, "has \(value.count) bytes; a SHA-256 has \(WireLimits.digestBytes)")
     }

@@ -7,6 +7,7 @@ extension WireSubmitStudy {
         try check.text(baseFolder, "base_folder", WireLimits.pathBytes)
         try check.text(sourcePath, "source_path", WireLimits.pathBytes, canBeEmpty: true)
         try check.document(manifestJson, "manifest_json", limit: WireLimits.manifestBytes)
+        try check.priority(priority)
     }
 }
 
@@ -25,7 +26,7 @@ extension WireCommand {
     func validate(_ check: FieldChecks) throws(WireError) {
         try check.known(kind, "kind")
         try check.text(target, "target", WireLimits.nameBytes)
-        try check.require((-1_000_000...1_000_000).contains(priority), "priority", "is \(priority)")
+        try check.priority(priority)
     }
 }
 

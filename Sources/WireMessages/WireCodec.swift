@@ -56,7 +56,8 @@ package enum WireCodec {
             return envelope
         } catch {
             // Errors are not answered with errors, or two programs could go on for ever.
-            throw error.answering(outline.kind == .errorReply ? 0 : outline.requestID)
+            throw error.answering(
+                outline.kind == .errorReply ? 0 : outline.requestID, isOfHello: outline.kind == .hello && side == .coordinator)
         }
     }
 

@@ -19,21 +19,30 @@ package struct WireError: Error, Sendable, Equatable, CustomStringConvertible {
     package let message: String
     /// The request that is at fault; 0 when it does not want an answer or cannot be told.
     package private(set) var requestID: UInt64 = 0
+    /// What is at fault is a hello: whoever sent it waits for Welcome or Denied.
+    package private(set) var isOfHello = false
 
     package init(_ code: Code, _ message: String) {
         self.code = code
         self.message = message
     }
 
-    func answering(_ requestID: UInt64) -> WireError {
+    func answering(_ requestID: UInt64, isOfHello: Bool = false) -> WireError {
         var copy = self
         copy.requestID = requestID
+        copy.isOfHello = isOfHello
         return copy
     }
 
     /// What to send back; nil when nobody waits for an answer.
     package var reply: WireEnvelope? {
         guard requestID != 0 else { return nil }
+        if isOfHello, code != .unsupported, code != .version {
+            var denied = WireDenied()
+            denied.code = .invalid
+            denied.reason = WireText.clipped(message)
+            return WireEnvelope(.denied(denied), requestID: requestID)
+        }
         var reply = WireErrorReply()
         reply.code = code == .unsupported || code == .version ? .unsupported : .invalid
         reply.message = WireText.clipped(message)

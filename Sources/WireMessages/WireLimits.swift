@@ -15,6 +15,7 @@ package enum WireLimits {
     package static let vectorWidth = 1...8192
     package static let digestBytes = 32
     package static let threads = 65_536
+    package static let priorities: ClosedRange<Int32> = -1_000_000...1_000_000
 
     /// Lengths of texts in UTF-8 bytes.
     package static let identifierBytes = 64

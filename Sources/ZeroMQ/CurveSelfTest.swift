@@ -35,7 +35,7 @@ package enum CurveSelfTest {
         options.reconnectInterval = .milliseconds(50)
         let target = endpoint.forConnecting
         let (socket, monitor) = try SocketSetup.dealer(
-            context: context, endpoint: target, options: options, monitorAddress: "inproc://self-test")
+            context: context, route: Routes(to: [target]).current, options: options, monitorAddress: "inproc://self-test")
         defer {
             monitor.close()
             socket.close()

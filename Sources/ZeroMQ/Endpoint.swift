@@ -56,6 +56,9 @@ package struct Endpoint: Sendable, Hashable, CustomStringConvertible {
 
     package var usesIPv6: Bool { host.contains(":") }
 
+    /// Whether its host is a name, which may stand for addresses of either family.
+    package var isHostName: Bool { !usesIPv6 && host != "*" && !host.allSatisfy { $0.isASCIIDigit || $0 == "." } }
+
     /// Whether only this machine can reach it.
     ///
     /// `*` and names other than `localhost` are not loopback, wherever they lead.

@@ -36,7 +36,15 @@ package struct LoopContext: ~Copyable {
     ///
     /// Returns at once; `LoopEvent.connected` says when it can send.
     package mutating func connect(_ endpoint: Endpoint, options: SocketOptions = SocketOptions()) throws(SocketError) -> SocketID {
-        try core.connect(endpoint, options: options)
+        try core.connect([endpoint], options: options)
+    }
+
+    /// Opens a DEALER that connects to one of several addresses of the same peer: it goes through them until one of them answers, and again
+    /// whenever the connection is lost.
+    ///
+    /// - Parameter endpoints: the most likely one first; at least one.
+    package mutating func connect(_ endpoints: [Endpoint], options: SocketOptions = SocketOptions()) throws(SocketError) -> SocketID {
+        try core.connect(endpoints, options: options)
     }
 
     /// Sends all frames, or throws and has sent none.
@@ -63,6 +71,9 @@ package struct LoopContext: ~Copyable {
 
     /// Whether a DEALER has a connection.
     package func isConnected(_ socket: SocketID) -> Bool { core.isConnected(socket) }
+
+    /// Where a socket listens, or is connected to, or tries to connect to now; nil once it is closed.
+    package func endpoint(of socket: SocketID) -> Endpoint? { core.endpoint(of: socket) }
 
     /// Drops a DEALER's connection and makes a new one under a new routing id, with nothing of the old one left.
     ///

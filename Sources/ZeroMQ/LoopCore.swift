@@ -50,19 +50,20 @@ final class LoopCore {
         let (raw, monitor, actual) = try SocketSetup.router(
             context: context, endpoint: endpoint, options: options, domain: Authenticator.domain(of: id),
             monitorAddress: nextMonitorAddress())
-        let socket = ManagedSocket(id: id, role: .router, endpoint: actual, options: options, raw: raw, monitor: monitor)
+        let socket = ManagedSocket(id: id, role: .router, routes: Routes(to: [actual]), options: options, raw: raw, monitor: monitor)
         sockets.append(socket)
         return (socket.id, actual)
     }
 
-    func connect(_ endpoint: Endpoint, options: SocketOptions) throws(SocketError) -> SocketID {
-        guard endpoint.port != 0, endpoint.host != "*" else {
+    func connect(_ endpoints: [Endpoint], options: SocketOptions) throws(SocketError) -> SocketID {
+        for endpoint in endpoints where endpoint.port == 0 || endpoint.host == "*" {
             throw SocketError(
                 .invalidEndpoint, "cannot connect to \(endpoint): write the host and the port that the coordinator listens on")
         }
+        let routes = Routes(to: endpoints)
         let (raw, monitor) = try SocketSetup.dealer(
-            context: context, endpoint: endpoint, options: options, monitorAddress: nextMonitorAddress())
-        let socket = ManagedSocket(id: nextID(), role: .dealer, endpoint: endpoint, options: options, raw: raw, monitor: monitor)
+            context: context, route: routes.current, options: options, monitorAddress: nextMonitorAddress())
+        let socket = ManagedSocket(id: nextID(), role: .dealer, routes: routes, options: options, raw: raw, monitor: monitor)
         sockets.append(socket)
         return socket.id
     }
@@ -79,6 +80,8 @@ final class LoopCore {
     }
 
     func isConnected(_ id: SocketID) -> Bool { find(id)?.isConnected ?? false }
+
+    func endpoint(of id: SocketID) -> Endpoint? { find(id)?.endpoint }
 
     func send(_ frames: [Data], to peer: PeerID?, on id: SocketID) throws(SocketError) {
         precondition(!frames.isEmpty, "a message has at least one frame")

@@ -10,7 +10,7 @@ final class ManagedSocket {
 
     let id: SocketID
     let role: Role
-    let endpoint: Endpoint
+    private var routes: Routes
     let options: SocketOptions
     private(set) var raw: RawSocket?
     private(set) var monitor: Monitor?
@@ -25,15 +25,18 @@ final class ManagedSocket {
     private var failedHandshakes = 0
     private var failuresToldAt: ContinuousClock.Instant?
 
-    init(id: SocketID, role: Role, endpoint: Endpoint, options: SocketOptions, raw: RawSocket, monitor: Monitor?) {
+    init(id: SocketID, role: Role, routes: Routes, options: SocketOptions, raw: RawSocket, monitor: Monitor?) {
         self.id = id
         self.role = role
-        self.endpoint = endpoint
+        self.routes = routes
         self.options = options
         self.raw = raw
         self.monitor = monitor
         pause = options.reconnectInterval
     }
+
+    /// Where it listens, or connects to now.
+    var endpoint: Endpoint { routes.current.endpoint }
 
     /// When there is something to do even if nothing arrives.
     var due: ContinuousClock.Instant? { reopenAt ?? lookAgainAt }
@@ -71,13 +74,16 @@ final class ManagedSocket {
                 rebuildLater(now: now)
             case .disconnected:
                 events.append(.retrying(id, cause: .stranger, reason: "\(endpoint) closed the connection at once"))
-                rebuildLater(now: now)
+                moveOn(now: now)
             case .handshakeFailed(let failure):
                 let reason = failure.reason(endpoint, security: options.security)
                 events.append(.retrying(id, cause: failure.cause, reason: reason))
-                rebuildLater(now: now, isRefused: failure == .refused)
+                // Whoever refuses our key is the right one: he proved to have the key that we expected.
+                if failure == .refused { rebuildLater(now: now, isRefused: true) } else { moveOn(now: now) }
             case .connectFailed:
                 events.append(.retrying(id, cause: .unreachable, reason: "nothing answers at \(endpoint)"))
+                // Where there is one way only, libzmq tries again by itself.
+                if !routes.isOnlyOne { moveOn(now: now) }
             case .listening, .accepted: break
             }
         }
@@ -161,6 +167,11 @@ final class ManagedSocket {
         reopenAt = now + pause * Double.random(in: 0.5...1)
     }
 
+    /// Gives the socket up and takes the next way, at once unless all had their turn.
+    private func moveOn(now: ContinuousClock.Instant) {
+        if routes.advance() { rebuildLater(now: now) } else { rebuildNow(now: now) }
+    }
+
     func rebuildNow(now: ContinuousClock.Instant) {
         connectedAt = nil
         close()
@@ -172,10 +183,10 @@ final class ManagedSocket {
         reopenAt = nil
         do throws(SocketError) {
             (raw, monitor) = try SocketSetup.dealer(
-                context: context, endpoint: endpoint, options: options, monitorAddress: monitorAddress)
+                context: context, route: routes.current, options: options, monitorAddress: monitorAddress)
             return nil
         } catch {
-            rebuildLater(now: now)
+            moveOn(now: now)
             return .retrying(id, cause: .local, reason: error.message)
         }
     }

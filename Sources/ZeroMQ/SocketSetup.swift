@@ -12,7 +12,7 @@ enum SocketSetup {
     ) throws(SocketError) -> (RawSocket, Monitor, Endpoint) {
         let socket = try RawSocket(context: context, type: ZMQ_ROUTER)
         do throws(SocketError) {
-            try apply(options, to: socket, endpoint: endpoint, domain: domain)
+            try apply(options, to: socket, usesIPv6: endpoint.usesIPv6, domain: domain)
             // Without it a message to a peer that is gone, or slow, vanishes without a word.
             try socket.set(ZMQ_ROUTER_MANDATORY, Int32(1))
             try socket.set(ZMQ_BACKLOG, Int32(clamping: min(options.backlog, DescriptorLimit.reserve / 2)))
@@ -33,11 +33,11 @@ enum SocketSetup {
 
     /// A connecting DEALER under a routing id that was never used before.
     static func dealer(
-        context: UnsafeMutableRawPointer, endpoint: Endpoint, options: SocketOptions, monitorAddress: String
+        context: UnsafeMutableRawPointer, route: Route, options: SocketOptions, monitorAddress: String
     ) throws(SocketError) -> (RawSocket, Monitor) {
         let socket = try RawSocket(context: context, type: ZMQ_DEALER)
         do throws(SocketError) {
-            try apply(options, to: socket, endpoint: endpoint, domain: "")
+            try apply(options, to: socket, usesIPv6: route.usesIPv6, domain: "")
             // Nothing is queued for a peer that is not there: it would arrive stale, much later.
             try socket.set(ZMQ_IMMEDIATE, Int32(1))
             try socket.set(ZMQ_ROUTING_ID, options.routingID ?? PeerID.random().bytes)
@@ -45,10 +45,10 @@ enum SocketSetup {
             try socket.set(ZMQ_RECONNECT_IVL_MAX, options.maximumReconnectInterval.milliseconds)
             try socket.set(ZMQ_CONNECT_TIMEOUT, options.connectTimeout.milliseconds)
             let monitor = try Monitor(of: socket, interest: .client, context: context, address: monitorAddress)
-            let number = socket.connect(endpoint.description)
+            let number = socket.connect(route.endpoint.description)
             guard number == 0 else {
                 monitor.close()
-                throw SocketError(.invalidEndpoint, "cannot connect to \(endpoint): \(SocketError.text(number)); check the address")
+                throw SocketError(.invalidEndpoint, "cannot connect to \(route.endpoint): \(SocketError.text(number)); check the address")
             }
             return (socket, monitor)
         } catch {
@@ -58,7 +58,7 @@ enum SocketSetup {
     }
 
     private static func apply(
-        _ options: SocketOptions, to socket: RawSocket, endpoint: Endpoint, domain: String
+        _ options: SocketOptions, to socket: RawSocket, usesIPv6: Bool, domain: String
     ) throws(SocketError) {
         try options.security.apply(to: socket, domain: domain)
         try socket.set(ZMQ_LINGER, options.linger.milliseconds)
@@ -74,7 +74,7 @@ enum SocketSetup {
         try socket.set(ZMQ_TCP_MAXRT, options.retransmitTimeout.milliseconds)
         try socket.set(ZMQ_TCP_KEEPALIVE, Int32(1))
         try socket.set(ZMQ_TCP_KEEPALIVE_IDLE, max(1, options.keepAliveIdle.milliseconds / 1000))
-        try socket.set(ZMQ_IPV6, Int32(endpoint.usesIPv6 ? 1 : 0))
+        try socket.set(ZMQ_IPV6, Int32(usesIPv6 ? 1 : 0))
     }
 
     private static func bindError(_ number: Int32, _ endpoint: Endpoint) -> SocketError {

@@ -59,6 +59,23 @@ import ZeroMQ
         #expect(two.security == .client(server: two.serverKey, keys: two.keys))
     }
 
+    @Test func thisMachinesOwnNamesAreOne() throws {
+        let one = try credentials("tcp://127.0.0.1:7400"), six = try credentials("tcp://[::1]:7500", server: 2)
+        try store.save(one)
+        try store.save(six)
+        for name in ["localhost", "LocalHost", "[::1]", "127.0.0.1"] {
+            #expect(try store.find(try Endpoint("tcp://\(name):7400")) == one, "\(name)")
+            #expect(try store.find(try Endpoint("tcp://\(name):7500")) == six, "\(name)")
+            #expect(try store.find(try Endpoint("tcp://\(name):7600")) == nil, "\(name)")
+        }
+        #expect(try store.find(try Endpoint("tcp://box:7400")) == nil)
+        // Two coordinators may share a port: what was named comes first.
+        let other = try credentials("tcp://[::1]:7400", server: 3)
+        try store.save(other)
+        #expect(try store.find(try Endpoint("tcp://[::1]:7400")) == other)
+        #expect(try store.find(try Endpoint("tcp://127.0.0.1:7400")) == one)
+    }
+
     @Test func withoutADefaultOnlyOneWillDo() throws {
         let one = try credentials("tcp://a:1")
         try store.save(one, makeDefault: false)

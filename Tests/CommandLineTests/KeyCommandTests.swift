@@ -58,16 +58,49 @@ struct KeyCommandTests {
         let token = try await token("client")
         let joined = try await folder.run("join", token, "--name", "laptop", user: "ben")
         #expect(joined.status == Status.done && joined.output == "joined \(coordinator.endpoint) as client\n", "\(joined)")
+        let again = try await folder.run("join", token, "--name", "laptop", user: "ben")
+        #expect(again.status == Status.done && again.output.hasPrefix("this box had joined \(coordinator.endpoint) already, as client;"))
         #expect(try await folder.run(status, user: "ben").status == Status.done)
+        // This machine by another name.
+        let local = ["status", "--coordinator", "tcp://localhost:\(coordinator.port)"]
+        #expect(try await folder.run(local, user: "ben").status == Status.done)
         // Its own coordinator is found without being named.
         #expect(try await folder.run("status", user: "ben").status == Status.done)
         for command in [["cancel", "tiny"], ["pause", "tiny"], ["drain", "ada"]] {
             expectOneLine(try await folder.run(command, user: "ben"), Status.refused, "this key may not", "admin")
         }
-        expectOneLine(try await folder.run("join", token, user: "cyd"), Status.refused)
+        for _ in 0..<2 {
+            expectOneLine(try await folder.run("join", token, user: "cyd"), Status.refused, "refuses this token", "ask for a new token")
+        }
         expectOneLine(try await folder.run(status, user: "cyd"), Status.refused)
         let problems = try await coordinator.status().problems
         #expect(problems.contains { $0.contains("a join token that was used before") }, "\(problems)")
+        #expect(coordinator.program.isRunning)
+    }
+
+    /// A token works from the moment when it is printed.
+    @Test func aFreshTokenNeedsNoPatience() async throws {
+        let coordinator = try await RunningCoordinator(in: folder)
+        for number in 0..<3 {
+            let joined = try await folder.run("join", try await token("client"), user: "user-\(number)")
+            #expect(joined.status == Status.done && joined.output.hasPrefix("joined "), "\(joined)")
+        }
+        #expect(coordinator.program.isRunning)
+    }
+
+    /// A file that may not grow stands for a disk that is full.
+    @Test func aListThatCannotBeWrittenStaysAsItWas() async throws {
+        let coordinator = try await RunningCoordinator(in: folder)
+        #expect(try await folder.run("keys", "token", "--role", "client", "--count", "30", "--home", "home").status == Status.done)
+        _ = try await coordinator.token()
+        let list = folder.url.appendingPathComponent("home/keys/allow-list"), before = try Data(contentsOf: list)
+        let files = folder.contents(of: "home/keys"), key = String(repeating: "0a", count: 32)
+        for command in ["allow \(key) --role client --name laptop", "revoke token-2"] {
+            let outcome = try await folder.shell("ulimit -f 1; exec \"$P\" keys \(command) --home home")
+            expectOneLine(outcome, Status.failed, "allow-list", "cannot be written")
+            #expect(try Data(contentsOf: list) == before)
+            #expect(folder.contents(of: "home/keys") == files, "something is left over")
+        }
         #expect(coordinator.program.isRunning)
     }
 

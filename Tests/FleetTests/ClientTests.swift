@@ -78,6 +78,8 @@ struct ClientTests {
         #expect(await code { try client.command(.cancel, "teal-heart", trial: 1) } == .notFound)
         #expect(await code { try client.checkpoint(study: "teal-heart", trial: 0).file } == .notFound)
         #expect(await code { try client.command(.prioritize, "teal-heart", priority: 2_000_000) } == .invalid)
+        try bench.makePictures(1)
+        await #expect(throws: FleetError.self) { try await submit(FakeStudy(), bench, client, priority: 2_000_000) }
         coordinator.stop()
     }
 

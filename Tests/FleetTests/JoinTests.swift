@@ -22,7 +22,9 @@ struct JoinTests {
         CredentialStore(environment: ["PSEUDOWORD_CONFIG": locked.bench.folder.appendingPathComponent("box-\(name)").path])
     }
 
-    private func join(_ token: String, _ name: String) async throws -> Credentials {
+    private func join(_ token: String, _ name: String) async throws -> Credentials { try await joining(token, name).credentials }
+
+    private func joining(_ token: String, _ name: String) async throws -> Joining {
         let store = box(name)
         return try await aside {
             try FleetClient.join(JoinToken(text: token), name: name, store: store, program: "test 1", connectTimeout: .seconds(5))
@@ -57,11 +59,39 @@ struct JoinTests {
         #expect(error?.code == .refused)
         try await locked.expectProblem("a join token that was used before")
         // The box that used it may say it again: it is in already.
-        #expect(try await join(token, "ada").keys == first.keys)
+        let again = try await joining(token, "ada")
+        #expect(again.credentials.keys == first.keys && again.credentials.roles == [.worker] && !again.isNew)
+        // The other one has a key of its own by now, which was never allowed.
+        let second = await #expect(throws: FleetError.self) { try await join(token, "ben") }
+        #expect(second?.code == .refused && second?.message.contains("used by another box or revoked") == true)
         #expect(await locked.code(first.security) { _ = try $0.status() } == .refused)
         let worker = try locked.worker("ada", first.security)
         try await coordinator.wait("it works") { $0.workers.count == 1 }
         worker.stop()
+        coordinator.stop()
+    }
+
+    @Test func aBoxWhoseKeyWasRevokedHasNotJoined() async throws {
+        let token = try coordinator.joinToken()
+        #expect(try await joining(token, "ada").isNew)
+        let admin = locked.admin
+        _ = try await aside { try admin.keys(.revoke("ada")).token }
+        let error = await #expect(throws: FleetError.self) { try await join(token, "ada") }
+        #expect(error?.code == .refused)
+        // A new token lets it in again, under the key that it has.
+        #expect(try await joining(try coordinator.joinToken(), "ada").isNew)
+        coordinator.stop()
+    }
+
+    /// What a used token would have given is not given, nor shown.
+    @Test func aTokenThatSomebodyElseUsedGivesNothing() async throws {
+        #expect(try await join(try coordinator.joinToken(), "ada").roles == [.worker])
+        let admin = locked.admin
+        let token = try await aside { try admin.keys(.token(roles: [.client], name: "")).token }
+        _ = try await join(token, "ben")
+        let outcome = try await joining(token, "ada")
+        #expect(!outcome.isNew && outcome.credentials.roles == [.worker])
+        #expect(try box("ada").find(locked.endpoint)?.roles == [.worker])
         coordinator.stop()
     }
 

@@ -50,6 +50,16 @@ final class RawPeer: Sendable {
         throw WireError(.malformed, "nothing came")
     }
 
+    /// The frames of the next message, whatever they are.
+    func nextFrames(seconds: Double = 5) async throws -> [Data] {
+        let end = ContinuousClock.now + .milliseconds(Int64(seconds * 1000))
+        while ContinuousClock.now < end {
+            if let frames = inbox.take() { return frames }
+            try await Task.sleep(for: .milliseconds(5))
+        }
+        throw WireError(.malformed, "nothing came")
+    }
+
     /// Joins as a worker and returns the session's name.
     @discardableResult
     func joinAsWorker(id: String = UUID().uuidString.lowercased()) async throws -> String {

@@ -88,6 +88,8 @@ extension Breach {
         Breach(.statusReply, "workers.numerics_class") { $0.statusReply.workers[0].numericsClass = long },
         Breach(.statusReply, "workers.key") { $0.statusReply.workers[0].key = long },
         Breach(.statusReply, "workers.preparing") { $0.statusReply.workers[0].preparing = "a\nb" },
+        Breach(.submitStudy, "priority") { $0.submitStudy.priority = 1_000_001 },
+        Breach(.submitStudy, "priority") { $0.submitStudy.priority = .min },
         Breach(.command, "kind") { $0.command.kind = .unspecified },
         Breach(.command, "kind") { $0.command.kind = .UNRECOGNIZED(6) },
         Breach(.command, "target") { $0.command.target = "" },

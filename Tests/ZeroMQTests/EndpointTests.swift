@@ -37,6 +37,14 @@ import ZeroMQ
     }
 
     @Test(arguments: [
+        ("localhost", true), ("box-3.example.org", true), ("7400.example", true), ("127.0.0.1", false), ("10.0.0.1", false), ("::1", false),
+        ("fe80::1%eth0", false), ("*", false),
+    ])
+    func knowsANameFromAnAddress(host: String, isName: Bool) throws {
+        #expect(try Endpoint(host: host, port: 7400).isHostName == isName)
+    }
+
+    @Test(arguments: [
         ("127.0.0.1", true), ("127.8.9.1", true), ("::1", true), ("::ffff:127.0.0.1", true), ("localhost", true), ("LocalHost", true),
         ("*", false), ("0.0.0.0", false), ("::", false), ("10.0.0.1", false), ("128.0.0.1", false), ("::2", false), ("1::1", false),
         ("::ffff:10.0.0.1", false), ("localhost.example.org", false), ("127.example.org", false),

@@ -123,6 +123,11 @@ struct Station: Sendable {
         }
     }
 
+    /// One that knows several addresses.
+    static func dealer(to endpoints: [Endpoint], options: SocketOptions = quick) async throws -> Station {
+        try await start(name: "dealer", reaction: nil) { context in (try context.connect(endpoints, options: options), endpoints[0]) }
+    }
+
     private static func start(
         name: String, reaction: Recorder.Reaction?,
         open: @escaping @Sendable (inout LoopContext) throws -> (SocketID, Endpoint)

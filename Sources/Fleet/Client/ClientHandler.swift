@@ -8,7 +8,7 @@ import ZeroMQ
 
 /// Where a conversation leaves its one answer.
 final class AnswerBox: Sendable {
-    typealias Answer = (welcome: WireWelcome, answer: WireEnvelope.OneOf_Payload)
+    typealias Answer = (welcome: WireWelcome, answer: WireEnvelope.OneOf_Payload, endpoint: Endpoint)
 
     let ready = DispatchSemaphore(value: 0)
     let result = Mutex<Result<Answer, FleetError>?>(nil)
@@ -22,7 +22,7 @@ final class AnswerBox: Sendable {
     }
 }
 
-/// One question: hello, welcome, question, answer.
+/// One question: hello, welcome, question, answer, goodbye.
 struct ClientHandler: LoopHandler {
     let client: FleetClient
     let question: WireEnvelope.OneOf_Payload?
@@ -36,9 +36,7 @@ struct ClientHandler: LoopHandler {
         self.client = client
         self.question = question
         self.answer = answer
-        var options = SocketOptions()
-        options.security = client.security
-        socket = try context.connect(client.endpoint, options: options)
+        socket = try context.connect(client.endpoints, options: client.socketOptions)
         deadline = context.now + client.connectTimeout
     }
 
@@ -47,18 +45,23 @@ struct ClientHandler: LoopHandler {
         case .connected:
             welcome = nil
             // The bearer of a token names its key before it is anybody.
-            if case .join? = question { ask(&context) } else { send(.hello(hello), &context) }
+            if isJoin { ask(&context) } else { send(.hello(hello), &context) }
         case .retrying(_, .refused, let reason): end(FleetError(.refused, reason))
         case .retrying(_, .stranger, let reason): lastReason = reason
         case .retrying(_, _, let reason): lastReason = reason
         case .message(_, _, let frames): receive(frames, &context)
         case .tick where context.now > deadline:
             let reason = welcome != nil ? "it does not answer" : lastReason
-            end(FleetError(.unreachable, "no coordinator at \(client.endpoint): \(reason); start one with pseudoword coordinator"))
-        case .stopping: end(FleetError(.unreachable, "the conversation with \(client.endpoint) was broken off"))
+            end(FleetError(.unreachable, "no coordinator at \(client.shownEndpoints): \(reason); start one with pseudoword coordinator"))
+        case .stopping:
+            end(FleetError(.unreachable, "the conversation with \(client.endpoint) was broken off"))
+            // Without it the coordinator would keep the conversation until it has been silent for long.
+            if welcome != nil { send(.goodbye(WireGoodbye()), &context) }
         case .tick, .disconnected, .malformed, .refused, .handshakesFailed, .crowded: break
         }
     }
+
+    private var isJoin: Bool { if case .join? = question { true } else { false } }
 
     private var hello: WireHello {
         var hello = WireHello()
@@ -80,11 +83,16 @@ struct ClientHandler: LoopHandler {
             case .welcome(let welcome):
                 self.welcome = welcome
                 ask(&context)
-            case .joined: answer.fill(.success((WireWelcome(), payload ?? .goodbye(WireGoodbye()))))
-            case .denied(let denied): end(FleetError(denied.code == .version ? .protocolMismatch : .refused, denied.reason))
-            case .errorReply(let reply): end(FleetError(reply))
+            case .joined(let joined): fill(.joined(joined), &context)
+            case .denied(let denied):
+                let isMismatch = denied.code == .version || denied.code == .invalid
+                end(FleetError(isMismatch ? .protocolMismatch : .refused, denied.reason))
+            case .errorReply(let reply):
+                // The command line is not at fault where the coordinator does not take the hello.
+                let isMismatch = reply.code == .invalid && welcome == nil && !isJoin
+                end(isMismatch ? FleetError(.protocolMismatch, reply.message) : FleetError(reply))
             case .goodbye: end(FleetError(.unreachable, "the coordinator at \(client.endpoint) is stopping"))
-            case .some(let payload): if let welcome { answer.fill(.success((welcome, payload))) }
+            case .some(let payload): if welcome != nil { fill(payload, &context) }
             default: break
             }
         } catch {
@@ -96,9 +104,13 @@ struct ClientHandler: LoopHandler {
         deadline = context.now + client.replyTimeout
         if let question {
             send(question, &context)
-        } else if let welcome {
-            answer.fill(.success((welcome, .goodbye(WireGoodbye()))))
+        } else {
+            fill(.goodbye(WireGoodbye()), &context)
         }
+    }
+
+    private func fill(_ payload: WireEnvelope.OneOf_Payload, _ context: inout LoopContext) {
+        answer.fill(.success((welcome ?? WireWelcome(), payload, context.endpoint(of: socket) ?? client.endpoint)))
     }
 
     private mutating func send(_ payload: WireEnvelope.OneOf_Payload, _ context: inout LoopContext) {

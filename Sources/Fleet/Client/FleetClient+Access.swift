@@ -10,37 +10,45 @@ extension FleetClient {
     /// Joins a fleet with a one-time token: makes a key of this machine's own, and keeps it with the coordinator's.
     ///
     /// The key is on disk before the coordinator hears of it, so a broken connection loses nothing: joining again with the same token
-    /// goes on where it stopped.
-    /// - Returns: the credentials for everything that follows.
-    /// - Throws: `FleetError`: `.refused` for a token that was used, `.unreachable`.
+    /// goes on where it stopped. Where the token was used, this machine's own key shows whether it was used here.
+    /// - Throws: `FleetError`: `.refused` for a token that was used elsewhere or revoked, `.unreachable`.
     package static func join(
         _ token: JoinToken, name: String, store: CredentialStore, program: String, connectTimeout: Duration = .seconds(10)
-    ) throws -> Credentials {
+    ) throws -> Joining {
         let known = try store.find(server: token.serverKey)
         var credentials = try store.credentials(for: token)
         var join = WireJoin()
         join.publicKey = credentials.keys.publicKey.bytes
         join.name = WireText.clipped(name, limit: WireLimits.nameBytes)
         join.host = WireText.clipped(ProcessInfo.processInfo.hostName, limit: WireLimits.nameBytes)
-        var failure = FleetError(.invalid, "the token names no coordinator")
-        for endpoint in token.endpoints {
-            let client = FleetClient(
-                endpoint, security: .client(server: token.serverKey, keys: token.keys), program: program, connectTimeout: connectTimeout)
-            do {
-                guard case .joined(let joined) = try client.ask(.join(join)) else { throw client.unexpected }
-                credentials.roles = Set(joined.roles.compactMap(Role.init))
-                // The address that worked comes first from now on.
-                credentials.endpoints = [endpoint] + credentials.endpoints.filter { $0 != endpoint }
-                try store.save(credentials)
-                return credentials
-            } catch let error as FleetError {
-                failure = error
-                // The token was used, and most likely here: the key that is kept will show whether it was.
-                if error.code == .refused, known != nil { return credentials }
-                if error.code != .unreachable { break }
-            }
+        func client(_ security: SocketSecurity) -> FleetClient {
+            var client = FleetClient(token.endpoints[0], security: security, program: program, connectTimeout: connectTimeout)
+            client.alternatives = Array(token.endpoints.dropFirst())
+            return client
         }
-        throw failure
+        let newcomer = client(.client(server: token.serverKey, keys: token.keys))
+        do {
+            let (_, answer, endpoint) = try newcomer.converse(.join(join))
+            guard case .joined(let joined) = answer else { throw newcomer.unexpected }
+            credentials.roles = Set(joined.roles.compactMap(Role.init))
+            // The address that worked comes first from now on.
+            credentials.endpoints = [endpoint] + credentials.endpoints.filter { $0 != endpoint }
+            try store.save(credentials)
+            return Joining(credentials: credentials, isNew: true)
+        } catch let error as FleetError where error.code == .refused {
+            if let known {
+                // What the token would have given was not given.
+                credentials.roles = known.roles
+                try store.save(credentials)
+                if try client(credentials.security).isLetIn() { return Joining(credentials: credentials, isNew: false) }
+            }
+            // A token that is let in was refused for another reason, which the coordinator has said.
+            guard try !newcomer.isLetIn() else { throw error }
+            throw FleetError(
+                .refused,
+                "\(token.endpoints[0]) refuses this token: it was used by another box or revoked, and this box's own key is not allowed; ask for a new token (pseudoword keys token)"
+            )
+        }
     }
 
     /// Sees or changes who may do what; takes an admin's key.
@@ -59,6 +67,14 @@ extension FleetClient {
         guard case .keysReply(let reply) = try ask(.keysRequest(request)) else { throw unexpected }
         return (reply.entries.map(KeyListing.init), reply.token)
     }
+}
+
+/// What became of an attempt to join.
+package struct Joining: Sendable, Equatable {
+    /// For everything that follows.
+    package var credentials: Credentials
+    /// False when this machine had joined before.
+    package var isNew: Bool
 }
 
 package enum KeysAction: Sendable {

@@ -13,6 +13,8 @@ package import ZeroMQ
 /// Each question is a conversation of its own and waits for its answer.
 package struct FleetClient: Sendable {
     package var endpoint: Endpoint
+    /// Other addresses of the same coordinator, for when it does not answer there.
+    package var alternatives: [Endpoint] = []
     /// Keys and the coordinator's key; `.none` for a coordinator that runs without.
     package var security: SocketSecurity
     /// How long to look for the coordinator, and then how long to wait for its answer.
@@ -82,6 +84,22 @@ package struct FleetClient: Sendable {
         return (Int(reply.trial), reply.file)
     }
 
+    /// All addresses of the coordinator, the most likely one first.
+    var endpoints: [Endpoint] { [endpoint] + alternatives.filter { $0 != endpoint } }
+
+    var shownEndpoints: String { endpoints.map(\.description).joined(separator: ", ") }
+
+    var socketOptions: SocketOptions {
+        var options = SocketOptions()
+        options.security = security
+        // All that may still be unsent at the end is a goodbye.
+        options.linger = .milliseconds(20)
+        // Each address gets its turn before the client gives up.
+        let ways = endpoints.reduce(0) { $0 + ($1.isHostName ? 2 : 1) }
+        if ways > 1 { options.connectTimeout = min(options.connectTimeout, connectTimeout / ways) }
+        return options
+    }
+
     var unexpected: FleetError {
         FleetError(
             .protocolMismatch, "the coordinator at \(endpoint) gave an answer to another question; install the same release on both sides")
@@ -99,17 +117,15 @@ package struct FleetClient: Sendable {
 
     /// The port at which the coordinator serves blobs.
     func blobEndpoint() throws(FleetError) -> Endpoint {
-        let port = try converse(nil).welcome.blobPort
-        guard port > 0, let endpoint = try? Endpoint(host: endpoint.host, port: UInt16(clamping: port)) else {
-            throw FleetError(.protocolMismatch, "the coordinator at \(self.endpoint) serves no blobs")
+        let (welcome, _, place) = try converse(nil)
+        guard welcome.blobPort > 0, let endpoint = try? Endpoint(host: place.host, port: UInt16(clamping: welcome.blobPort)) else {
+            throw FleetError(.protocolMismatch, "the coordinator at \(place) serves no blobs")
         }
         return endpoint
     }
 
     /// - Parameter question: nil to only say hello; the answer is then empty.
-    private func converse(
-        _ question: WireEnvelope.OneOf_Payload?
-    ) throws(FleetError) -> (welcome: WireWelcome, answer: WireEnvelope.OneOf_Payload) {
+    func converse(_ question: WireEnvelope.OneOf_Payload?) throws(FleetError) -> AnswerBox.Answer {
         let answer = AnswerBox()
         let client = self
         let loop = SocketLoop<ClientHandler>(name: "client", tickInterval: .milliseconds(50)) { context in

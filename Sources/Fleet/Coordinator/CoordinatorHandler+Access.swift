@@ -33,46 +33,51 @@ extension CoordinatorHandler {
         }
     }
 
-    /// Takes up keys that were allowed or revoked on disk, and hangs up on those that lost their rights.
+    /// Takes up keys that were allowed, changed or revoked, and ends the conversations that their keys do not allow any more.
     mutating func reloadKeys(_ context: inout LoopContext) {
-        do {
-            drop(try doors.reload(), &context)
-        } catch {
-            let problem = "the allow-list cannot be read, the one before stays in force: \(error)".oneLine
-            noteAccess(problem)
-        }
+        let news = doors.news()
+        if let problem = news.problem { noteAccess("the allow-list cannot be read, the one before stays in force: \(problem)".oneLine) }
+        for peer in sessions.conversations(of: news.altered) { reassess(peer, &context) }
+        guard !news.lost.isEmpty else { return }
+        for peer in sessions.conversations(of: news.lost) { end(peer, "this key was revoked", &context) }
+        // The word gets time to go out; then the line is cut.
+        for key in news.lost { cutting[key] = context.now + .milliseconds(250) }
+        blobs.drop(news.lost)
     }
 
-    mutating func drop(_ keys: Set<CurvePublicKey>, _ context: inout LoopContext) {
-        guard !keys.isEmpty else { return }
-        for peer in sessions.conversations(of: keys) {
-            var denied = WireDenied()
-            denied.code = .forbidden
-            denied.reason = "this key was revoked"
-            turn.say(.denied(denied), to: peer)
-            if let worker = sessions.close(peer) {
-                note("revoked", worker: worker, "its key was revoked")
-                run(.workerGoodbye(worker), &context)
-            }
-        }
-        // The word gets time to go out; then the line is cut.
-        for key in keys { cutting[key] = context.now + .milliseconds(250) }
-        blobs.drop(keys)
+    /// Ends a conversation whose key has lost the role that it goes on under.
+    ///
+    /// - Returns: whether it goes on.
+    @discardableResult
+    mutating func reassess(_ peer: PeerID, _ context: inout LoopContext) -> Bool {
+        guard let role = sessions[peer]?.role, doors.roles(of: peer)?.allows(role) != true else { return true }
+        end(peer, "this key may not be a \(role.rawValue) any more", &context)
+        return false
+    }
+
+    private mutating func end(_ peer: PeerID, _ reason: String, _ context: inout LoopContext) {
+        var denied = WireDenied()
+        denied.code = .forbidden
+        denied.reason = reason
+        turn.say(.denied(denied), to: peer)
+        guard let worker = sessions.close(peer) else { return }
+        note("revoked", worker: worker, reason)
+        run(.workerGoodbye(worker), &context)
     }
 
     // MARK: - Joining
 
     /// The bearer of a one-time token names its own key.
-    mutating func join(_ join: WireJoin, from peer: PeerID, _ requestID: UInt64) {
+    mutating func join(_ join: WireJoin, from peer: PeerID, _ requestID: UInt64, _ context: inout LoopContext) {
         guard let store = doors.store, let token = peer.key, let key = CurvePublicKey(bytes: join.publicKey) else {
             return refuse(.refused, "this coordinator takes no joins", peer, requestID)
         }
         do throws(AccessError) {
             let now = Int64(Date().timeIntervalSince1970 * 1000)
-            let (outcome, list) = try store.update { (list) throws(AccessError) in
+            let outcome = try store.update { (list) throws(AccessError) in
                 try list.join(token: token, key: key, name: join.name, at: now)
-            }
-            _ = doors.table.replace(with: list)
+            }.value
+            reloadKeys(&context)
             let entry: AllowList.Entry
             switch outcome {
             case .joined(let new):
@@ -91,6 +96,12 @@ extension CoordinatorHandler {
         }
     }
 
+    /// A program of protocol 1 is told so in its own form, and shown, since somebody has to bring it up to date.
+    mutating func refuse(_ hello: OlderHello, from peer: PeerID) {
+        noteAccess("\(hello.name) on \(hello.host) speaks protocol 1 and was refused; install this release of pseudoword there".oneLine)
+        turn.say(.denied(hello.denied), to: peer, requestID: hello.requestID, isForOlder: true)
+    }
+
     mutating func hello(_ hello: WireHello, from peer: PeerID, _ requestID: UInt64, _ context: inout LoopContext) {
         func denied(_ code: WireDenialCode, _ reason: String) {
             var denied = WireDenied()
@@ -105,7 +116,12 @@ extension CoordinatorHandler {
             return turn.say(.denied(answer), to: peer, requestID: requestID)
         case .agreed(let agreed): version = agreed
         }
-        let roles = doors.roles(of: peer) ?? []
+        var roles = doors.roles(of: peer) ?? []
+        if let role = Role(hello.role), !roles.allows(role) {
+            // It may have been given the role a moment ago.
+            reloadKeys(&context)
+            roles = doors.roles(of: peer) ?? []
+        }
         guard let role = Role(hello.role), roles.allows(role) else {
             noteAccess("\(hello.name) on \(hello.host) asked to be \(Role(hello.role)?.rawValue ?? "?"), its key may only be \(roles.text)")
             return denied(.forbidden, "this key may not be a \(Role(hello.role)?.rawValue ?? "?"); ask for a token with that role")

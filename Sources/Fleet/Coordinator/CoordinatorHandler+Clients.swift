@@ -172,7 +172,7 @@ extension CoordinatorHandler {
     private mutating func keys(_ request: WireKeysRequest, _ context: inout LoopContext) throws -> WireKeysReply {
         guard let store = doors.store else { throw FleetError(.refused, "this coordinator runs without keys (--insecure)") }
         let now = Int64(Date().timeIntervalSince1970 * 1000)
-        let roles = Set(request.roles.compactMap { WireRole(rawValue: Int($0)).flatMap(Role.init) })
+        let roles = try Self.roles(request.roles)
         var reply = WireKeysReply()
         do throws(AccessError) {
             switch request.action {
@@ -182,24 +182,35 @@ extension CoordinatorHandler {
             case .revoke: _ = try store.update { list throws(AccessError) in try list.revoke(request.key) }
             case .token:
                 let name = request.name.isEmpty ? nil : request.name
-                reply.token = try store.makeToken(roles: roles, endpoints: reachableEndpoints, name: name, at: now).text
+                reply.token = try store.makeToken(roles: roles, endpoints: options.reachable(listening: endpoint), name: name, at: now).text
             case .show, .unspecified, .UNRECOGNIZED: break
             }
         } catch {
             throw FleetError(error.code == .notFound ? .notFound : .invalid, error.description)
         }
-        drop(try doors.reload(), &context)
+        reloadKeys(&context)
         let connected = Set(sessions.sessions.keys.compactMap(\.key))
         reply.entries = doors.table.list.entries.map { $0.wire(isConnected: connected.contains($0.key)) }
         return reply
+    }
+
+    private static func roles(_ numbers: [UInt32]) throws(FleetError) -> Set<Role> {
+        var roles: Set<Role> = []
+        for number in numbers {
+            guard let role = WireRole(rawValue: Int(number)).flatMap(Role.init) else {
+                throw FleetError(
+                    .invalid,
+                    "there is no role \(number) here; the roles are 1 (worker), 2 (client) and 3 (admin), and the list is as before")
+            }
+            roles.insert(role)
+        }
+        return roles
     }
 
     private static func key(_ text: String) throws(AccessError) -> CurvePublicKey {
         do { return try CurvePublicKey(z85: text) } catch { throw AccessError(.invalid, error.message) }
     }
 
-    /// Where others can reach this coordinator, as far as it knows.
-    var reachableEndpoints: [Endpoint] { options.advertised.isEmpty ? HostAddresses.reachable(endpoint) : options.advertised }
 }
 
 extension LogEntry {

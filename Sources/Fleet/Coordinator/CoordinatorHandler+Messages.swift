@@ -10,18 +10,20 @@ import ZeroMQ
 extension CoordinatorHandler {
     /// Handles what a peer sent: anything at all until the codec has seen it.
     mutating func receive(_ frames: [Data], from peer: PeerID, _ context: inout LoopContext) {
+        if let older = OlderHello(frames) { return refuse(older, from: peer) }
         let envelope: WireEnvelope
         do {
             envelope = try WireCodec.decode(frames, at: .coordinator)
         } catch {
             logger.debug("dropped a message", metadata: ["peer": "\(peer)", "reason": "\(error)"])
-            if case .errorReply(let reply)? = error.reply?.payload { turn.say(.errorReply(reply), to: peer, requestID: error.requestID) }
+            if error.isOfHello { noteAccess("a program's hello was refused: \(error.message)".oneLine) }
+            if let reply = error.reply?.payload { turn.say(reply, to: peer, requestID: error.requestID) }
             return
         }
         let requestID = envelope.requestID
         guard let payload = envelope.payload else { return }
         // Before all else: a token that was just used may ask for a lost answer over the same connection, and may do nothing else any more.
-        if case .join(let join) = payload { return self.join(join, from: peer, requestID) }
+        if case .join(let join) = payload { return self.join(join, from: peer, requestID, &context) }
         // The key behind the message decides, not the conversation: it may have been revoked since.
         guard let roles = doors.roles(of: peer) else { return refuse(.refused, "this key is not allowed here", peer, requestID) }
         if case .hello(let hello) = payload { return self.hello(hello, from: peer, requestID, &context) }
@@ -30,6 +32,7 @@ extension CoordinatorHandler {
             if case .errorReply = payload { return }
             return refuse(.helloRequired, "say hello first: this coordinator does not know this conversation", peer, requestID)
         }
+        guard reassess(peer, &context) else { return }
         sessions.note(messageFrom: peer, at: Instant(context.now))
         if let worker = session.worker {
             handle(payload, of: worker, session, from: peer, requestID, &context)

@@ -112,7 +112,8 @@ extension CoordinatorHandler {
     /// The frames of an answer, or, if it is too long to be sent, of an error that says so: nobody is left waiting.
     private func encode(_ message: Turn.Message) throws(WireError) -> [Data] {
         do {
-            return try WireCodec.encode(WireEnvelope(message.payload, requestID: message.requestID))
+            let envelope = WireEnvelope(message.payload, requestID: message.requestID)
+            return message.isForOlder ? try OlderHello.frames(envelope) : try WireCodec.encode(envelope)
         } catch  where message.requestID != 0 {
             logger.error("cannot answer: \(error)")
             var reply = WireErrorReply()

@@ -54,6 +54,9 @@ struct CoordinatorHandler: LoopHandler {
         let requestID: UInt64
     }
 
+    private static let brokenHandshakes =
+        "connections without a valid handshake were closed: no key, another coordinator's, or a program of protocol 1, which had none"
+
     init(
         _ options: CoordinatorOptions, home: Home, ledger: Ledger, shared: SharedStatus, checkpoints: CheckpointService, doors: Doors,
         blobs: CoordinatorBlobs, _ context: inout LoopContext
@@ -108,7 +111,7 @@ struct CoordinatorHandler: LoopHandler {
         case .malformed(_, let peer, let reason):
             logger.debug("dropped a message", metadata: ["peer": "\(peer.map(\.description) ?? "?")", "reason": "\(reason)"])
         case .refused(_, let key, let address): refused(key, address)
-        case .handshakesFailed: noteAccess("connections without a valid handshake were closed")
+        case .handshakesFailed: noteAccess(Self.brokenHandshakes)
         case .crowded(_, let isCrowded):
             if isCrowded { noteAccess("too many connections: new ones have to wait") }
         case .tick: tick(&context)

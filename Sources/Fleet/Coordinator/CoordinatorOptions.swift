@@ -30,6 +30,11 @@ package struct CoordinatorOptions: Sendable {
     ///
     /// A few times a second at most, and at once when a study ends.
     package var observer: (@Sendable (FleetStatus) -> Void)?
+    /// Where others can reach a coordinator that listens there, as far as it knows: as many addresses as a join token takes.
+    func reachable(listening endpoint: Endpoint) -> [Endpoint] {
+        advertised.isEmpty ? HostAddresses.reachable(endpoint) : Array(advertised.prefix(JoinToken.mostEndpoints))
+    }
+
     /// Hands work to the coordinator's thread.
     var post: @Sendable (@escaping @Sendable (inout CoordinatorHandler, inout LoopContext) -> Void) -> Void = { _ in }
 

@@ -103,7 +103,7 @@ package final class CoordinatorService: Sendable {
     private func writeLocalCredentials(_ endpoint: Endpoint) throws {
         guard let store = doors.store else { return }
         let credentials = try store.localCredentials(endpoints: [endpoint.forConnecting], at: Int64(Date().timeIntervalSince1970 * 1000))
-        _ = doors.table.replace(with: try store.allowList())
+        doors.refresh()
         do {
             try options.credentialStore?.save(credentials)
         } catch {
@@ -115,13 +115,13 @@ package final class CoordinatorService: Sendable {
     package func joinToken() throws -> String {
         guard let store = doors.store else { throw FleetError(.refused, "this coordinator runs without keys (--insecure)") }
         guard let endpoint = shared.endpoint.withLock({ $0 }) else { throw FleetError(.internal, "the coordinator has no address") }
-        let endpoints = options.advertised.isEmpty ? HostAddresses.reachable(endpoint) : options.advertised
+        let endpoints = options.reachable(listening: endpoint)
         if let kept = try? store.keptToken(), kept.endpoints == endpoints, case .openToken = doors.table.standing(of: kept.keys.publicKey) {
             return kept.text
         }
         let token = try store.makeToken(roles: [.worker], endpoints: endpoints, at: Int64(Date().timeIntervalSince1970 * 1000))
         try store.keep(token)
-        _ = doors.table.replace(with: try store.allowList())
+        doors.refresh()
         return token.text
     }
 

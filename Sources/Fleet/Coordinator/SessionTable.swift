@@ -10,6 +10,8 @@ struct Session {
     let worker: WorkerID?
     let about: WorkerDescription?
     let memoryBytes: UInt64
+    /// What its key has to allow for as long as it lasts.
+    var role: Role { worker == nil ? .client : .worker }
     /// Repeated by every heartbeat.
     let name: String
     var heard: Instant

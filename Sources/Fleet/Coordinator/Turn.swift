@@ -13,6 +13,8 @@ struct Turn {
         let peer: PeerID
         let payload: WireEnvelope.OneOf_Payload
         let requestID: UInt64
+        /// In the form of protocol 1, for a program that speaks no other.
+        var isForOlder = false
     }
 
     private(set) var messages: [Message] = []
@@ -25,7 +27,7 @@ struct Turn {
     /// What the disk said to one of the turn's writes: the whole turn is undone.
     var failure: FleetError?
 
-    mutating func say(_ payload: WireEnvelope.OneOf_Payload, to peer: PeerID, requestID: UInt64 = 0) {
+    mutating func say(_ payload: WireEnvelope.OneOf_Payload, to peer: PeerID, requestID: UInt64 = 0, isForOlder: Bool = false) {
         // Slices of one step to one worker travel together: they share the vectors.
         if case .sliceGrant(let grant) = payload, let last = messages.indices.last, messages[last].peer == peer,
             case .sliceGrant(var open) = messages[last].payload, open.brief == grant.brief, open.leases[0].isOfOneStep(as: grant.leases[0]),
@@ -35,7 +37,7 @@ struct Turn {
             messages[last] = Message(peer: peer, payload: .sliceGrant(open), requestID: 0)
             return
         }
-        messages.append(Message(peer: peer, payload: payload, requestID: requestID))
+        messages.append(Message(peer: peer, payload: payload, requestID: requestID, isForOlder: isForOlder))
     }
 
     mutating func takeMessages() -> [Message] {

@@ -44,42 +44,6 @@ extension WorkerHandler {
         }
     }
 
-    private mutating func wasDenied(_ denied: WireDenied, _ context: inout LoopContext) {
-        if denied.code == .unavailable {
-            logger.notice("the coordinator takes no workers now: \(denied.reason)")
-            retryDelay = min(retryDelay * 2, options.retry.upperBound)
-            phase = .apart(until: context.now + retryDelay)
-            return
-        }
-        logger.error("the coordinator refuses this worker: \(denied.reason)")
-        shared.end.withLock { $0 = .denied(denied.reason) }
-        for work in held { work.job?.cancel() }
-        context.stop()
-    }
-
-    private mutating func refused(_ reply: WireErrorReply, to requestID: UInt64, _ context: inout LoopContext) {
-        switch reply.code {
-        case .helloRequired:
-            // It was restarted, or has forgotten us.
-            phase = .apart(until: nil)
-            context.reopen(socket)
-        case .notFound:
-            // A brief that nobody knows any more: what needed it will never be computed here.
-            let unknown = held.filter { $0.job == nil && asked[$0.briefDigest] != nil }
-            held.removeAll { $0.job == nil && asked[$0.briefDigest] != nil }
-            for work in unknown { fail(work.lease, .cancelled, "the coordinator does not know what it was about", &context) }
-        case .invalid:
-            // A result that it will never take: trying again would go on for ever.
-            logger.error("the coordinator refuses a message: \(reply.message)")
-            guard let (lease, item) = outstanding.first(where: { $0.value.requestID == requestID && requestID != 0 }) else { return }
-            outstanding[lease] = nil
-            outbox.remove(lease.fileName)
-            if item.step != nil { fail(lease, .internal, "the coordinator refused the result: \(reply.message)", &context) }
-        default:
-            logger.warning("the coordinator answers: \(reply.message)")
-        }
-    }
-
     // MARK: - Grants
 
     private mutating func take(_ grant: WireTrainGrant, _ context: inout LoopContext) {
@@ -197,7 +161,7 @@ extension WorkerHandler {
         leaveIfDrained(&context)
     }
 
-    private mutating func fail(_ lease: WireLease, _ kind: FailureKind, _ message: String, _ context: inout LoopContext) {
+    mutating func fail(_ lease: WireLease, _ kind: FailureKind, _ message: String, _ context: inout LoopContext) {
         if kind != .cancelled { logger.error("\(lease.shown): \(message)") }
         var failure = WireLeaseFailed()
         failure.lease = lease

@@ -82,7 +82,7 @@ struct WorkerHandler: LoopHandler {
         retryDelay = options.retry.lowerBound
         var socketOptions = SocketOptions()
         socketOptions.security = options.security
-        socket = try context.connect(options.coordinator, options: socketOptions)
+        socket = try context.connect(options.endpoints, options: socketOptions)
         for result in outbox.leftovers() {
             guard let lease = result.resultLease else { continue }
             logger.notice("a result of an earlier worker is still here; it is sent again")
@@ -107,16 +107,6 @@ struct WorkerHandler: LoopHandler {
     }
 
     // MARK: - Conversation
-
-    private mutating func retrying(_ cause: RetryCause, _ reason: String, _ context: inout LoopContext) {
-        if !complained { logger.notice("no coordinator at \(options.coordinator) yet: \(reason)") }
-        complained = true
-        // A refused key may be allowed again; but a worker that was never welcome has nothing to wait for.
-        if cause == .refused, !shared.wasWelcome.load(ordering: .relaxed) {
-            shared.end.withLock { $0 = .denied(reason) }
-            context.stop()
-        }
-    }
 
     private mutating func greet(_ context: inout LoopContext) {
         var hello = WireHello()
@@ -199,12 +189,11 @@ struct WorkerHandler: LoopHandler {
         retryDelay = options.retry.lowerBound
         complained = false
         shared.wasWelcome.store(true, ordering: .relaxed)
-        if welcome.blobPort > 0,
-            let place = try? Endpoint(host: options.coordinator.host, port: UInt16(clamping: welcome.blobPort))
-        {
+        let coordinator = context.endpoint(of: socket) ?? options.coordinator
+        if welcome.blobPort > 0, let place = try? Endpoint(host: coordinator.host, port: UInt16(clamping: welcome.blobPort)) {
             files.serve(from: place, security: options.security)
         }
-        logger.info("joined the coordinator at \(options.coordinator)", metadata: ["program": "\(welcome.programVersion)"])
+        logger.info("joined the coordinator at \(coordinator)", metadata: ["program": "\(welcome.programVersion)"])
         // The results first: a heartbeat that shows no lease gives it back.
         for lease in outstanding.keys { outstanding[lease]?.sent = nil }
         asked = [:]

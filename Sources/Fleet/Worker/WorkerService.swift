@@ -10,6 +10,8 @@ package import ZeroMQ
 /// How a worker runs.
 package struct WorkerOptions: Sendable {
     package var coordinator: Endpoint
+    /// Other addresses of the same coordinator, for when it does not answer there.
+    package var alternatives: [Endpoint] = []
     /// What people call it; `host/pid` if nobody says.
     package var name: String
     package var host: String
@@ -50,12 +52,19 @@ package struct WorkerOptions: Sendable {
     }
 }
 
+extension WorkerOptions {
+    /// All addresses of the coordinator, the most likely one first.
+    var endpoints: [Endpoint] { [coordinator] + alternatives.filter { $0 != coordinator } }
+}
+
 /// Why a worker has ended.
 package enum WorkerEnd: Sendable, Hashable {
     /// It was told to, here or by the coordinator.
     case stopped
-    /// The coordinator does not want it; the text says why.
+    /// The coordinator does not want it: its key, or the role that the key has; the text says why.
     case denied(String)
+    /// It does not fit the coordinator, as a program: trying again cannot help; the text says why.
+    case failed(String)
 }
 
 /// A running worker: one thread that talks, one that computes.

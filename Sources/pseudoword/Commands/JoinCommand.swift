@@ -16,12 +16,12 @@ struct JoinOption: ParsableArguments {
 
     /// Joins if there is a token.
     ///
-    /// - Returns: the credentials that joining left; nil without a token.
-    func perform(name: String) throws -> Credentials? {
+    /// - Returns: nil without a token.
+    func perform(name: String) throws -> Joining? {
         guard let text = try join ?? read() else { return nil }
-        let credentials = try Self.join(text, name: name)
+        let joining = try Self.join(text, name: name)
         if let joinFile, joinFile != "-" { try? FileManager.default.removeItem(atPath: joinFile) }
-        return credentials
+        return joining
     }
 
     private func read() throws -> String? {
@@ -33,13 +33,23 @@ struct JoinOption: ParsableArguments {
         return text
     }
 
-    static func join(_ text: String, name: String) throws -> Credentials {
+    static func join(_ text: String, name: String) throws -> Joining {
         do {
             let token = try JoinToken(text: text.trimmingCharacters(in: .whitespacesAndNewlines))
             return try FleetClient.join(token, name: name, store: CredentialStore(), program: Program.name)
         } catch let error as AccessError {
             throw CommandLineError(error.code == .invalid ? .usage : .failed, error.description)
         }
+    }
+}
+
+extension Joining {
+    /// What has come of it, for people.
+    var line: String {
+        let fleet = credentials.endpoints.first?.description ?? "the fleet"
+        return isNew
+            ? "joined \(fleet) as \(credentials.roles.text)"
+            : "this box had joined \(fleet) already, as \(credentials.roles.text); the token was used before and is not needed"
     }
 }
 
@@ -55,7 +65,7 @@ struct JoinCommand: ParsableCommand {
 
     func run() throws {
         let text = token == "-" ? readLine() ?? "" : token
-        let credentials = try JoinOption.join(text, name: name ?? ProcessInfo.processInfo.hostName)
-        print("joined \(credentials.endpoints.first?.description ?? "the fleet") as \(credentials.roles.text)")
+        let joining = try JoinOption.join(text, name: name ?? ProcessInfo.processInfo.hostName)
+        print(joining.line)
     }
 }

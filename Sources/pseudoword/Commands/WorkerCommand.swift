@@ -37,8 +37,9 @@ struct WorkerCommand: ParsableCommand {
         let place = try self.place(host: host)
         let trainer = InversionTrainer(cpu: Program.computeDescription) { try ModelLocation.folder($0) }
         var options = WorkerOptions(
-            coordinator: place.endpoint, name: name ?? "\(host)/\(getpid())", threads: Compute.threads, cpu: Program.computeDescription,
+            coordinator: place.endpoints[0], name: name ?? "\(host)/\(getpid())", threads: Compute.threads, cpu: Program.computeDescription,
             program: Program.name, host: host, cache: cache.folder, logger: Program.logger("worker", level: verbose ? .debug : .info))
+        options.alternatives = Array(place.endpoints.dropFirst())
         options.cacheLimitBytes = cache.limitBytes
         options.security = place.security
         options.numericsClass = NumericsClass.digest()
@@ -52,8 +53,12 @@ struct WorkerCommand: ParsableCommand {
         let outcome = EndOfWorker(service)
         // A worker that `train` started must not outlive it.
         let isOrphan = { parent.map { getppid() != $0 } ?? false }
-        if StopSignal.wait(until: { outcome.value != nil || isOrphan() }), case .denied(let reason) = outcome.value {
-            throw CommandLineError(.refused, reason)
+        if StopSignal.wait(until: { outcome.value != nil || isOrphan() }) {
+            switch outcome.value {
+            case .denied(let reason): throw CommandLineError(.refused, reason)
+            case .failed(let reason): throw CommandLineError(.failed, reason)
+            case .stopped, nil: break
+            }
         }
         if outcome.value == nil, !isOrphan() {
             service.drain()
@@ -63,11 +68,11 @@ struct WorkerCommand: ParsableCommand {
         service.stop()
     }
 
-    private func place(host: String) throws -> (endpoint: Endpoint, security: SocketSecurity) {
-        guard let credentials = try joining.perform(name: name ?? host) else { return try connection.place() }
-        guard let endpoint = credentials.endpoints.first else { throw CommandLineError(.usage, "the token names no coordinator") }
-        announce("joined \(endpoint) as \(credentials.roles.text); from now on no token is needed")
-        return (endpoint, credentials.security)
+    private func place(host: String) throws -> (endpoints: [Endpoint], security: SocketSecurity) {
+        guard let joining = try joining.perform(name: name ?? host) else { return try connection.place() }
+        guard !joining.credentials.endpoints.isEmpty else { throw CommandLineError(.usage, "the token names no coordinator") }
+        announce(joining.isNew ? joining.line + "; from now on no token is needed" : joining.line)
+        return (joining.credentials.endpoints, joining.credentials.security)
     }
 }
 

@@ -30,8 +30,8 @@ struct CoordinatorOption: ParsableArguments {
     @Flag(help: "Speak without keys, to a coordinator that runs with --insecure.") var insecure = false
     @OptionGroup var home: HomeOption
 
-    /// Where the coordinator is and with which keys to speak to it.
-    func place() throws -> (endpoint: Endpoint, security: SocketSecurity) {
+    /// Where the coordinator is, the most likely address first, and with which keys to speak to it.
+    func place() throws -> (endpoints: [Endpoint], security: SocketSecurity) {
         let announced = coordinator == nil ? Discovery.read(from: home.folder)?.endpoint : nil
         // A home remembers where its coordinator listened: a worker waits for it there.
         if home.home != nil, coordinator == nil, announced == nil, insecure || local == nil {
@@ -40,16 +40,17 @@ struct CoordinatorOption: ParsableArguments {
                 "home \(home.folder.path): no coordinator runs there; start one with: pseudoword coordinator --home \(home.folder.path)")
         }
         let named = try (coordinator ?? announced).map(Self.parse)
-        if insecure { return (try named ?? Self.parse(Self.defaultAddress), .none) }
+        if insecure { return ([try named ?? Self.parse(Self.defaultAddress)], .none) }
         let known = try find(named, isLocal: announced != nil)
-        let endpoint = try named ?? known?.endpoints.first ?? Self.parse(Self.defaultAddress)
+        // Whoever names an address means that one.
+        let endpoints = try named.map { [$0] } ?? known?.endpoints ?? [Self.parse(Self.defaultAddress)]
         guard let known else {
             throw CommandLineError(
                 .refused,
-                "no key for the coordinator at \(endpoint); join with: pseudoword join TOKEN (pseudoword keys token --role client makes one)"
+                "no key for the coordinator at \(endpoints[0]); join with: pseudoword join TOKEN (pseudoword keys token --role client makes one)"
             )
         }
-        return (endpoint, known.security)
+        return (endpoints, known.security)
     }
 
     private func find(_ endpoint: Endpoint?, isLocal: Bool) throws -> Credentials? {
@@ -74,8 +75,10 @@ struct CoordinatorOption: ParsableArguments {
     }
 
     func client() throws -> FleetClient {
-        let (endpoint, security) = try place()
-        return FleetClient(endpoint, security: security, program: Program.name)
+        let (endpoints, security) = try place()
+        var client = FleetClient(endpoints[0], security: security, program: Program.name)
+        client.alternatives = Array(endpoints.dropFirst())
+        return client
     }
 
     static func parse(_ address: String) throws -> Endpoint {
