@@ -31,11 +31,12 @@ let package = Package(
             // Optimised in debug builds too: the tests would crawl without.
             name: "CKernels", cSettings: [.unsafeFlags(["-O3", "-ffp-contract=fast", "-fno-math-errno"])],
             linkerSettings: [.linkedLibrary("m")]),
-        .target(name: "Tensors", dependencies: ["CKernels", "COpenBLAS"]),
+        .target(name: "PortableMath"),
+        .target(name: "Tensors", dependencies: ["CKernels", "COpenBLAS", "PortableMath"]),
         .target(name: "ModelFiles"),
         .target(name: "StableDiffusion", dependencies: ["Tensors", "ModelFiles"]),
         .target(name: "Pictures", dependencies: ["CPictures"]),
-        .target(name: "Studies", dependencies: [.product(name: "Yams", package: "Yams")]),
+        .target(name: "Studies", dependencies: ["PortableMath", .product(name: "Yams", package: "Yams")]),
         .target(name: "TextualInversion", dependencies: ["StableDiffusion", "ModelFiles", "Pictures", "Studies", "Tensors", crypto]),
         .target(name: "StarterModel", resources: [.copy("model"), .copy("pictures")]),
 
@@ -75,6 +76,7 @@ let package = Package(
             name: "fleet-bench",
             dependencies: ["Blobs", "Checkpoints", "Coordination", "Fleet", "WireMessages", "ZeroMQ", argumentParser, logging]),
 
+        .testTarget(name: "PortableMathTests", dependencies: ["PortableMath"]),
         .testTarget(name: "TensorsTests", dependencies: ["Tensors", "TestSupport", "operation-bench"]),
         .testTarget(name: "ModelFilesTests", dependencies: ["ModelFiles"]),
         .testTarget(name: "StableDiffusionTests", dependencies: ["StableDiffusion", "ModelFiles", "Tensors"]),

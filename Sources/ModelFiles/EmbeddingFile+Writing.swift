@@ -35,7 +35,8 @@ extension EmbeddingFile {
             "modelspec.resolution": "\(resolution.width)x\(resolution.height)",
             "modelspec.prediction_type": predictionType,
         ]
-        metadata["modelspec.trigger_phrase"] = token ?? name
+        // What people type: AUTOMATIC1111 and ComfyUI know the word by its bare name, the brackets are diffusers' own.
+        metadata["modelspec.trigger_phrase"] = name ?? token
         metadata["modelspec.date"] = date
         try SafeTensorsWriter.write(tensors: [("emb_params", [rows, width], values)], metadata: metadata, to: path)
     }

@@ -21,7 +21,11 @@ package final class MappedFile: Sendable {
     /// - Throws: `ModelFileError` when the file is absent, not a regular file, or cannot be mapped.
     package init(path: String) throws(ModelFileError) {
         let descriptor = open(path, O_RDONLY | O_CLOEXEC)
-        guard descriptor >= 0 else { throw .system("open the file", path, errno: errno) }
+        guard descriptor >= 0 else {
+            let number = errno
+            let failure = ModelFileError.system("open the file", path, errno: number)
+            throw number == ENOENT || number == ENOTDIR ? ModelFileError(.notFound, failure.message, path: path) : failure
+        }
         defer { _ = close(descriptor) }
         var status = stat()
         guard fstat(descriptor, &status) == 0 else { throw .system("examine the file", path, errno: errno) }

@@ -8,6 +8,8 @@ import Glibc
 package struct ModelFileError: Error, Sendable, Equatable, CustomStringConvertible {
     /// The kind of failure, for callers that react differently to each.
     package enum Code: Sendable, Equatable {
+        /// There is no such file to read.
+        case notFound
         /// The file could not be opened, read or written; the message names the system's reason.
         case inputOutput
         /// The bytes are not what the format promises (cut short, damaged or hostile).

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Glibc
+
 /// Why a picture could not be read or written; the description is one line that names the file.
 package struct PictureError: Error, Equatable, Sendable, CustomStringConvertible {
     package enum Code: Sendable {
-        case notAPicture, unsupported, truncated, damaged, tooLarge, unreadable, unwritable, invalidText
+        case notAPicture, unsupported, truncated, damaged, tooLarge, notFound, unreadable, unwritable, invalidText
     }
 
     package let code: Code
@@ -15,6 +17,9 @@ package struct PictureError: Error, Equatable, Sendable, CustomStringConvertible
     }
 
     package var description: String { message }
+
+    /// The code for a file or folder that cannot be opened, by the system's error number of just now.
+    static var codeOfFailedOpen: Code { errno == ENOENT || errno == ENOTDIR ? .notFound : .unreadable }
 
     /// Makes text that came from outside fit for one line.
     static func oneLine(_ text: String) -> String {

@@ -11,7 +11,7 @@ enum PictureFile {
         let name = PictureError.oneLine(path)
         // Non-blocking, so that a pipe in the folder cannot hang the program before it is refused.
         let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
-        guard descriptor >= 0 else { throw PictureError(.unreadable, "\(name): cannot be read: \(reason())") }
+        guard descriptor >= 0 else { throw PictureError(PictureError.codeOfFailedOpen, "\(name): cannot be read: \(reason())") }
         defer { close(descriptor) }
         var status = stat()
         guard fstat(descriptor, &status) == 0 else { throw PictureError(.unreadable, "\(name): cannot be read: \(reason())") }

@@ -13,7 +13,8 @@ package enum PictureFolder {
         let name = PictureError.oneLine(folder)
         guard let handle = opendir(folder) else {
             throw PictureError(
-                .unreadable, "\(name): cannot be listed: \(PictureFile.reason()); expected a folder of PNG, JPEG or WebP pictures")
+                PictureError.codeOfFailedOpen,
+                "\(name): cannot be listed: \(PictureFile.reason()); expected a folder of PNG, JPEG or WebP pictures")
         }
         defer { closedir(handle) }
         let prefix = folder.hasSuffix("/") ? folder : folder + "/"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import Glibc
+import PortableMath
 
 /// The learning rate of every step: a pure function of the step, so that a resumed run takes up exactly where it left.
 package struct LearningRateSchedule: Equatable, Sendable {
@@ -90,7 +90,7 @@ package struct LearningRateSchedule: Equatable, Sendable {
         case .cosine(let base, let warmup):
             guard step >= warmup else { return base * LearningRateSchedule.warmup(step, warmup) }
             let progress = Double(step - warmup) / Double(max(1, maximumSteps - warmup))
-            return base * max(0, 0.5 * (1 + cos(Double.pi * progress)))
+            return base * max(0, 0.5 * (1 + PortableMath.cos(Double.pi * progress)))
         }
     }
 

@@ -3,7 +3,7 @@
 /// What is wrong with a study, a schedule, a template or a caption: one line that says where, what was found and what was expected.
 package struct StudyError: Error, Equatable, Sendable, CustomStringConvertible {
     package enum Code: Sendable {
-        case notYAML, notJSON, unreadable, tooLarge
+        case notYAML, notJSON, notFound, unreadable, tooLarge
         case unknownKey, duplicateKey, missingKey
         case wrongType, outOfRange, unsupported
         case invalidSchedule, invalidTemplate, invalidCaption

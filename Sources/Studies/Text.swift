@@ -54,7 +54,9 @@ enum Text {
         func reason() -> String { String(cString: strerror(errno)).lowercased() }
         // Non-blocking, so that a pipe cannot hang the program before it is refused.
         let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
-        guard descriptor >= 0 else { throw failure(.unreadable, "cannot be read: \(reason())") }
+        guard descriptor >= 0 else {
+            throw failure(errno == ENOENT || errno == ENOTDIR ? .notFound : .unreadable, "cannot be read: \(reason())")
+        }
         defer { close(descriptor) }
         var status = stat()
         guard fstat(descriptor, &status) == 0 else { throw failure(.unreadable, "cannot be read: \(reason())") }

@@ -2,6 +2,7 @@
 import Access
 import ArgumentParser
 import Blobs
+import Checkpoints
 import Fleet
 import Foundation
 import ModelFiles
@@ -50,7 +51,13 @@ struct Main {
         switch error {
         case let error as CommandLineError: error.status
         case let error as AccessError: error.code == .notFound ? .notFound : .failed
-        case let error as BlobError: error.code == .cancelled ? .interrupted : .failed
+        case let error as BlobError:
+            switch error.code {
+            case .cancelled: .interrupted
+            case .notFound: .notFound
+            default: .failed
+            }
+        case let error as CheckpointError: error.code == .notFound ? .notFound : .failed
         case let error as FleetError:
             switch error.code {
             case .unreachable: .unreachable
@@ -59,10 +66,11 @@ struct Main {
             case .invalid: .usage
             default: .failed
             }
-        case is StudyError: .usage
+        case let error as StudyError: error.code == .notFound ? .notFound : .usage
         case let error as InversionError: error.code == .prompt ? .usage : .failed
         case let error as ModelError: error.code == .notFound ? .notFound : .failed
-        case is ModelFileError, is PictureError: .failed
+        case let error as ModelFileError: error.code == .notFound ? .notFound : .failed
+        case let error as PictureError: error.code == .notFound ? .notFound : .failed
         default: nil
         }
     }

@@ -9,7 +9,7 @@ struct EmbeddingFileTests {
     init() throws { folder = try ScratchFolder() }
 
     @Test func aFileThatIsNoEmbeddingIsRefused() async throws {
-        expectOneLine(try await folder.run("embedding", "show", "nowhere.pt"), Status.failed, "nowhere.pt", "No such file")
+        expectOneLine(try await folder.run("embedding", "show", "nowhere.pt"), Status.notFound, "nowhere.pt", "No such file")
         try folder.write(rubbish(500), to: "rubbish.pt")
         expectOneLine(try await folder.run("embedding", "show", "rubbish.pt"), Status.failed, "rubbish.pt", ".safetensors")
         try folder.write("", to: "empty.safetensors")

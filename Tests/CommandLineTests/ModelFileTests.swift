@@ -30,6 +30,15 @@ struct ModelFileTests {
         expectOneLine(try await evaluate("nowhere"), Status.notFound, "nowhere", "no such model")
     }
 
+    @Test func anInterruptedRandomModelLeavesNothing() async throws {
+        let program = try RunningProgram.pseudoword(["model", "random", "sd15", "m", "--half"], in: folder)
+        try await eventually("it writes weights") { folder.exists(".m.partial/text_encoder/config.json") }
+        program.signal(SIGINT)
+        let outcome = try await program.wait()
+        #expect(outcome.status == 130 && outcome.errorLines.count == 1, "\(outcome)")
+        #expect(folder.contents().isEmpty)
+    }
+
     @Test func aFolderWithoutAModelSaysWhatIsMissing() async throws {
         try folder.makeFolder("empty")
         expectOneLine(try await evaluate("empty"), Status.failed, "empty", "config.json")
@@ -85,7 +94,8 @@ struct ModelFileTests {
 
     @Test func aReferenceThatIsNoneIsRefused() async throws {
         expectOneLine(
-            try await folder.run("model", "verify", "starter", "nowhere.safetensors"), Status.failed, "nowhere.safetensors", "No such file")
+            try await folder.run("model", "verify", "starter", "nowhere.safetensors"), Status.notFound, "nowhere.safetensors",
+            "No such file")
         try folder.write(rubbish(500), to: "rubbish.safetensors")
         expectOneLine(
             try await folder.run("model", "verify", "starter", "rubbish.safetensors"), Status.failed, "rubbish.safetensors", "header")

@@ -41,7 +41,11 @@ struct StudyFileTests {
             study: StudyText { $0.model = "nowhere" }),
         Wrong("a model that is a file", Status.failed, "study.yaml", "diffusers layout", study: StudyText { $0.model = "study.yaml" }),
         Wrong("a name that is a token", Status.usage, "\"heart\"", "already a token", study: StudyText { $0.word = "heart" }),
-        Wrong("a missing picture folder", Status.failed, "nowhere", "no such", study: StudyText { $0.pictures = "nowhere" }),
+        Wrong("a missing picture folder", Status.notFound, "nowhere", "no such", study: StudyText { $0.pictures = "nowhere" }),
+        Wrong("a missing file of templates", Status.notFound, "nowhere.txt", "no such") {
+            let study = StudyText().yaml.replacing("resolution: 64", with: "resolution: 64, templates: nowhere.txt")
+            try $0.write(study, to: "study.yaml")
+        },
         Wrong("a folder without pictures", Status.failed, "empty", "no picture", ".png") {
             try $0.makeFolder("empty")
             try $0.write(StudyText { $0.pictures = "empty" }.yaml, to: "study.yaml")
@@ -58,7 +62,7 @@ struct StudyFileTests {
             try $0.write(StudyText { $0.pictures = "pictures" }.yaml, to: "study.yaml")
         },
         Wrong(
-            "a missing init file", Status.failed, "nowhere.pt", "No such file",
+            "a missing init file", Status.notFound, "nowhere.pt", "No such file",
             study: StudyText { $0.initialization = "{file: nowhere.pt}" }),
         Wrong("an init file for another model", Status.failed, "a1111.pt", "width 16", "128") {
             try $0.copy(SourceTree.fixture("embeddings/a1111.pt"), to: "a1111.pt")

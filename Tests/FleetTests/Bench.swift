@@ -14,8 +14,10 @@ import ZeroMQ
 final class Bench: Sendable {
     let folder: URL
 
-    init() throws {
-        folder = FileManager.default.temporaryDirectory.appendingPathComponent("pseudoword-fleet-\(UUID().uuidString)")
+    /// - Parameter parent: where the folder is made; the system's folder for temporary files if nil.
+    init(in parent: String? = nil) throws {
+        let parent = parent.map { URL(fileURLWithPath: $0, isDirectory: true) } ?? FileManager.default.temporaryDirectory
+        folder = parent.appendingPathComponent("pseudoword-fleet-\(UUID().uuidString)")
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
     }
 

@@ -49,7 +49,7 @@ import Testing
         #expect(fromPt.name == "teal-heart" && fromPt.step == 499 && fromPt.modelHash == "6ce0161689" && fromPt.modelName == "v1-5")
         let fromKohya = try EmbeddingFile.read(path: kohya)
         #expect(fromKohya.values == embedding.values && fromKohya.rows == 3)
-        #expect(fromKohya.name == "teal-heart" && fromKohya.token == "<teal-heart>")
+        #expect(fromKohya.name == "teal-heart" && fromKohya.token == "teal-heart")
         let fromDiffusers = try EmbeddingFile.read(path: diffusers)
         #expect(fromDiffusers.values == embedding.values && fromDiffusers.token == "<teal-heart>")
         #expect(fromDiffusers.metadata == ["format": "pt"])
@@ -64,7 +64,7 @@ import Testing
             try SafeTensorsFile(path: path).metadata == [
                 "modelspec.sai_model_spec": "1.0.1", "modelspec.architecture": "stable-diffusion-v2-768-v/textual-inversion",
                 "modelspec.implementation": "https://github.com/Stability-AI/generative-models", "modelspec.title": "teal-heart",
-                "modelspec.resolution": "768x512", "modelspec.prediction_type": "v", "modelspec.trigger_phrase": "<teal-heart>",
+                "modelspec.resolution": "768x512", "modelspec.prediction_type": "v", "modelspec.trigger_phrase": "teal-heart",
                 "modelspec.date": "2026-01-02T03:04:05",
             ])
     }

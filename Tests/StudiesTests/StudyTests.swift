@@ -140,7 +140,7 @@ import Testing
     @Test func filesThatAreNoTextAreRefused() throws {
         try withTemporaryFolder { folder in
             let path = "\(folder)/s.yaml"
-            #expect(throws: StudyError(.unreadable, source: path, "cannot be read: no such file or directory")) {
+            #expect(throws: StudyError(.notFound, source: path, "cannot be read: no such file or directory")) {
                 try Study.load(path: path)
             }
             try Data([0x73, 0xFF, 0xFE]).write(to: URL(filePath: path))

@@ -16,6 +16,9 @@ extension BlobStore {
                         "a blob of \(formatted(bytes: size)) does not fit into \(path), which may hold \(formatted(bytes: limit)); raise the limit"
                     )
                 }
+                // Two processes that fill a folder at once would each know of their own half only.
+                let isHalfFull = state.usedBytes + state.reservedBytes + size > limit / 2
+                if isHalfFull || .nowInNanoseconds - state.lastScan > 1_000_000_000, isOutdated(state) { rescan(&state) }
                 if state.usedBytes + state.reservedBytes + size > limit {
                     rescan(&state)
                     _ = removeParts { _ in true }
@@ -53,25 +56,16 @@ extension BlobStore {
         }
     }
 
-    /// Removes what was not used for the longest time, up to at least `bytes`, and gives what that came to.
-    ///
-    /// Never what is pinned, nor what has a second name, which would free nothing.
-    private func evict(_ bytes: Int64, _ state: inout State) -> Int64 {
-        var freed: Int64 = 0
-        for (digest, entry) in state.entries.sorted(by: { ($0.value.lastUse, $0.key) < ($1.value.lastUse, $1.key) }) {
-            guard freed < bytes else { break }
-            if removeUnpinned(digest, &state) { freed += entry.size }
-        }
-        return freed
-    }
-
     /// Whether it was removed.
     func removeUnpinned(_ digest: BlobDigest, _ state: inout State) -> Bool {
-        guard state.pins[digest] == nil, let status = Disk.status(storedPath(digest)), status.st_nlink == 1 else { return false }
-        guard pinLocks.tryExclude(digest) else { return false }
+        guard state.pins[digest] == nil, let status = Disk.status(storedPath(digest)), pinLocks.tryExclude(digest) else { return false }
         defer { pinLocks.release(digest) }
+        if status.st_nlink > 1 {
+            guard removeTrees(holding: UInt64(status.st_ino), &state), Disk.status(storedPath(digest))?.st_nlink == 1 else { return false }
+        }
         guard unlink(storedPath(digest)) == 0 else { return false }
         forget(digest, &state)
+        noteChange(digest, &state)
         return true
     }
 

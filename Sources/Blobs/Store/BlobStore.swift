@@ -7,6 +7,7 @@ import Synchronization
 ///
 ///     sha256/ab/cdef...        whole blobs; never written to after they got this name
 ///     incoming/DIGEST.part     what has arrived of a blob
+///     trees/PROCESS/MANIFEST   folders with the files of manifests, as hard links; each process has its own
 ///     in-place.json            digests of files that are served from where they lie
 ///     pins.lock                says to other processes what must stay
 ///
@@ -31,19 +32,32 @@ package final class BlobStore: Sendable {
 
     struct Entry {
         var size: Int64
+        /// The file itself, whatever its names; a tree's file is the same one.
+        var inode: UInt64
         /// Nanoseconds since 1970.
         var lastUse: Int64
     }
 
     struct State {
         var entries: [BlobDigest: Entry] = [:]
-        var usedBytes: Int64 = 0
+        var blobBytes: Int64 = 0
+        /// By their folders.
+        var trees: [String: KnownTree] = [:]
+        /// What only trees hold.
+        var strayBytes: Int64 = 0
         /// What the open writers will have written in the end.
         var reservedBytes: Int64 = 0
         /// Checked by this process.
         var verified: Set<BlobDigest> = []
         var pins: [BlobDigest: Int] = [:]
         var inPlace = InPlaceFiles()
+        /// When each folder of blobs was last changed, as far as this process knows.
+        var folderTimes: [String: Int64] = [:]
+        var lastScan: Int64 = 0
+        var treeHome: TreeHome?
+
+        /// Every file once, however many names it has.
+        var usedBytes: Int64 { blobBytes + strayBytes }
     }
 
     package let options: Options
@@ -60,6 +74,7 @@ package final class BlobStore: Sendable {
         for name in ["sha256", "incoming"] { try Disk.makeFolder("\(path)/\(name)") }
         pinLocks = try PinLocks(path: "\(path)/pins.lock")
         removeStaleParts()
+        TreeHome.removeStale(in: treesPath)
         let inPlace = InPlaceFiles(loadedFrom: inPlacePath)
         state.withLock { state in
             state.inPlace = inPlace
@@ -84,7 +99,7 @@ package final class BlobStore: Sendable {
     package func size(of digest: BlobDigest) -> Int64? {
         state.withLock { state in
             if let status = Disk.status(storedPath(digest)), status.st_mode & S_IFMT == S_IFREG {
-                adopt(digest, size: Int64(status.st_size), lastUse: status.lastUse, &state)
+                adopt(digest, FileIdentity(status), lastUse: status.lastUse, &state)
                 return Int64(status.st_size)
             }
             forget(digest, &state)
@@ -113,7 +128,7 @@ package final class BlobStore: Sendable {
             try verify(digest, file, identity, isCancelled)
             // Only the time of use: the time of change stays, for programs that tell by it whether a file is still the same.
             setTimeOfUse(file)
-            state.withLock { adopt(digest, size: identity.size, lastUse: .nowInNanoseconds, &$0) }
+            state.withLock { adopt(digest, identity, lastUse: .nowInNanoseconds, &$0) }
             return OpenBlob(digest: digest, size: identity.size, file: file, identity: nil)
         } catch  where error.code == .notFound {
             state.withLock { forget(digest, &$0) }
@@ -143,7 +158,12 @@ package final class BlobStore: Sendable {
     ///
     /// - Returns: whether it is gone.
     @discardableResult
-    package func remove(_ digest: BlobDigest) -> Bool { state.withLock { removeUnpinned(digest, &$0) } }
+    package func remove(_ digest: BlobDigest) -> Bool {
+        state.withLock { state in
+            scanTrees(&state)
+            return removeUnpinned(digest, &state)
+        }
+    }
 
     private func verify(
         _ digest: BlobDigest, _ file: OpenFile, _ identity: FileIdentity, _ isCancelled: () -> Bool
@@ -175,62 +195,46 @@ package final class BlobStore: Sendable {
 
     var inPlacePath: String { "\(path)/in-place.json" }
 
-    func adopt(_ digest: BlobDigest, size: Int64, lastUse: Int64, _ state: inout State) {
-        state.usedBytes += size - (state.entries.updateValue(Entry(size: size, lastUse: lastUse), forKey: digest)?.size ?? 0)
+    func adopt(_ digest: BlobDigest, _ identity: FileIdentity, lastUse: Int64, _ state: inout State) {
+        let entry = Entry(size: identity.size, inode: identity.inode, lastUse: lastUse)
+        state.blobBytes += entry.size - (state.entries.updateValue(entry, forKey: digest)?.size ?? 0)
     }
 
     func forget(_ digest: BlobDigest, _ state: inout State) {
-        state.usedBytes -= state.entries.removeValue(forKey: digest)?.size ?? 0
+        state.blobBytes -= state.entries.removeValue(forKey: digest)?.size ?? 0
         state.verified.remove(digest)
     }
+
+    /// Whether another process added or removed blobs since the folder was read.
+    func isOutdated(_ state: State) -> Bool {
+        Disk.names(in: "\(path)/sha256").contains { folderTime($0) != state.folderTimes[$0] }
+    }
+
+    /// Notes that the last change in a blob's folder was our own.
+    func noteChange(_ digest: BlobDigest, _ state: inout State) {
+        let name = String(digest.hex.prefix(2))
+        state.folderTimes[name] = folderTime(name)
+    }
+
+    private func folderTime(_ name: String) -> Int64? { Disk.status("\(path)/sha256/\(name)").map { FileIdentity($0).modified } }
 
     /// Reads the folder anew: other processes add and remove, too.
     func rescan(_ state: inout State) {
         var found: [BlobDigest: Entry] = [:]
+        state.folderTimes = [:]
+        state.lastScan = .nowInNanoseconds
         for folder in Disk.names(in: "\(path)/sha256") where folder.utf8.count == 2 {
+            state.folderTimes[folder] = folderTime(folder)
             for name in Disk.names(in: "\(path)/sha256/\(folder)") {
                 guard let digest = BlobDigest(hex: folder + name), let status = Disk.status(storedPath(digest)),
                     status.st_mode & S_IFMT == S_IFREG
                 else { continue }
-                found[digest] = Entry(size: Int64(status.st_size), lastUse: status.lastUse)
+                found[digest] = Entry(size: Int64(status.st_size), inode: UInt64(status.st_ino), lastUse: status.lastUse)
             }
         }
         state.entries = found
-        state.usedBytes = found.values.reduce(0) { $0 + $1.size }
+        state.blobBytes = found.values.reduce(0) { $0 + $1.size }
         state.verified.formIntersection(found.keys)
-    }
-}
-
-/// A blob that can be read.
-package struct OpenBlob: Sendable {
-    package let digest: BlobDigest
-    package let size: Int64
-    let file: OpenFile
-    /// What a file in its own place has to be still; nil for one that belongs to the store.
-    let identity: FileIdentity?
-
-    /// Bytes from `offset` on, as many as there are up to `length`.
-    ///
-    /// - Throws: `.changed` when it is a file in its own place that somebody wrote to.
-    package func read(offset: Int64, length: Int) throws(BlobError) -> Data {
-        let wanted = Int(max(0, min(Int64(length), size - offset)))
-        let data = try file.read(at: offset, length: wanted)
-        // Afterwards: what changed in between is noticed, too.
-        if let identity, try file.identity() != identity { throw InPlaceFiles.changed(file.path, identity) }
-        guard data.count == wanted else { throw BlobError(.damaged, "\(file.path): the file became shorter while it was read") }
-        return data
-    }
-}
-
-extension stat {
-    /// Nanoseconds since 1970.
-    var lastUse: Int64 { Int64(st_atim.tv_sec) &* 1_000_000_000 &+ Int64(st_atim.tv_nsec) }
-}
-
-extension Int64 {
-    static var nowInNanoseconds: Int64 {
-        var now = timespec()
-        clock_gettime(CLOCK_REALTIME, &now)
-        return Int64(now.tv_sec) &* 1_000_000_000 &+ Int64(now.tv_nsec)
+        scanTrees(&state)
     }
 }

@@ -138,9 +138,11 @@ extension BlobStore {
         }
         guard rename(file.path, storedPath(digest)) == 0 else { throw .system("write", storedPath(digest)) }
         if options.isDurable { try Disk.syncFolder(folder) }
+        let identity = try file.identity()
         state.withLock { state in
-            adopt(digest, size: size, lastUse: .nowInNanoseconds, &state)
+            adopt(digest, identity, lastUse: .nowInNanoseconds, &state)
             state.verified.insert(digest)
+            noteChange(digest, &state)
         }
     }
 }

@@ -142,6 +142,9 @@ enum Disk {
         }
     }
 
+    /// Removes a file or a folder with all that is in it, as far as that is possible.
+    static func removeAll(_ path: String) { try? FileManager.default.removeItem(atPath: path) }
+
     static func syncFolder(_ path: String) throws(BlobError) {
         let descriptor = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
         guard descriptor >= 0 else { throw .system("sync the folder", path) }
@@ -187,4 +190,17 @@ func formatted(bytes: Int64) -> String {
         unit += 1
     }
     return unit == 0 ? "\(bytes) bytes" : "\((value * 10).rounded() / 10) \(units[unit])"
+}
+
+extension stat {
+    /// Nanoseconds since 1970.
+    var lastUse: Int64 { Int64(st_atim.tv_sec) &* 1_000_000_000 &+ Int64(st_atim.tv_nsec) }
+}
+
+extension Int64 {
+    static var nowInNanoseconds: Int64 {
+        var now = timespec()
+        clock_gettime(CLOCK_REALTIME, &now)
+        return Int64(now.tv_sec) &* 1_000_000_000 &+ Int64(now.tv_nsec)
+    }
 }

@@ -51,8 +51,13 @@ final class ComputeThread: Sendable {
 
     private func run(_ job: Job) throws -> JobOutcome {
         let isCancelled: @Sendable () -> Bool = { job.isCancelled }
-        let study = try files.prepare(job.brief, tell: { job.prepare($0) }, isCancelled: isCancelled)
+        // Pinned until the job is done; between jobs files may go to make room.
+        let files = try files.prepare(job.brief, tell: { job.prepare($0) }, isCancelled: isCancelled)
         job.prepare("")
+        return try withExtendedLifetime(files) { try compute(job, files.study, isCancelled) }
+    }
+
+    private func compute(_ job: Job, _ study: PreparedStudy, _ isCancelled: @Sendable () -> Bool) throws -> JobOutcome {
         switch job.task {
         case .train(let trial, let fromStep, let toStep, let state):
             let request = SegmentRequest(study: study, trial: trial, fromStep: fromStep, toStep: toStep, state: state)

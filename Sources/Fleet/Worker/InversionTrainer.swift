@@ -153,7 +153,8 @@ package final class InversionTrainer: Trainer {
             case .cancelled: SegmentFailure(.internal, error.description)
             }
         case is StudyError, is ModelError, is PictureError: SegmentFailure(.input, "\(error)")
-        case let error as ModelFileError: SegmentFailure(error.code == .inputOutput ? .unable : .input, error.description)
+        case let error as ModelFileError:
+            SegmentFailure([.inputOutput, .notFound].contains(error.code) ? .unable : .input, error.description)
         default: SegmentFailure(.internal, "\(error)")
         }
     }

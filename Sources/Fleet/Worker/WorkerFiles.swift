@@ -7,12 +7,25 @@ import Synchronization
 import WireMessages
 import ZeroMQ
 
+/// A study's files, which stay on the disk for as long as this is held.
+final class FilesInUse: Sendable {
+    let study: PreparedStudy
+    private let tree: BlobTree?
+    private let pins: BlobPins?
+
+    init(_ study: PreparedStudy, _ tree: BlobTree? = nil, _ pins: BlobPins? = nil) {
+        self.study = study
+        self.tree = tree
+        self.pins = pins
+    }
+}
+
 /// What a worker needs of the outside world to compute: files by content, kept in a bounded cache.
 ///
 /// Used on the compute thread, which may wait for a transfer; heartbeats never do.
 final class WorkerFiles: Sendable {
-    /// Studies whose files stay pinned: the one that is worked on, and those before it that may come back soon.
-    private static let pinnedStudies = 3
+    /// What is remembered of studies' files; forgotten ones are looked for anew.
+    private static let rememberedStudies = 256
 
     private let folder: URL
     private let limitBytes: Int64
@@ -22,8 +35,13 @@ final class WorkerFiles: Sendable {
         var store: BlobStore?
         var client: BlobClient?
         var place: (endpoint: Endpoint, security: SocketSecurity)?
-        var pins: [(key: String, pins: BlobPins)] = []
-        var prepared: [String: PreparedStudy] = [:]
+        var prepared: [String: Prepared] = [:]
+    }
+
+    private struct Prepared {
+        let study: PreparedStudy
+        let manifest: Manifest
+        let shards: [BlobDigest]
     }
 
     /// - Parameter folder: the cache; several workers of a machine may share it.
@@ -51,18 +69,16 @@ final class WorkerFiles: Sendable {
         client?.stop()
     }
 
-    /// Brings a study's files to this machine, or finds them here.
+    /// Brings a study's files to this machine, or finds them here; they stay for as long as the result is held.
     ///
     /// - Parameter tell: what it does, in a few words.
     /// - Throws: `SegmentFailure`.
     func prepare(
         _ brief: Brief, tell: @escaping @Sendable (String) -> Void, isCancelled: @escaping @Sendable () -> Bool
-    ) throws -> PreparedStudy {
+    ) throws -> FilesInUse {
         let key = brief.digest.hexadecimal
-        if let known = state.withLock({ $0.prepared[key] }) { return known }
-        guard !brief.manifest.isEmpty else {
-            return remember(PreparedStudy(key: key, json: brief.studyJSON), pins: nil)
-        }
+        guard !brief.manifest.isEmpty else { return FilesInUse(PreparedStudy(key: key, json: brief.studyJSON)) }
+        if let known = state.withLock({ $0.prepared[key] }), let files = use(known, isCancelled: isCancelled) { return files }
         do {
             return try fetch(brief, key: key, tell: tell, isCancelled: isCancelled)
         } catch let error as BlobError {
@@ -74,7 +90,7 @@ final class WorkerFiles: Sendable {
 
     private func fetch(
         _ brief: Brief, key: String, tell: @escaping @Sendable (String) -> Void, isCancelled: @escaping @Sendable () -> Bool
-    ) throws -> PreparedStudy {
+    ) throws -> FilesInUse {
         let store = try store()
         let all = try Manifest(parsing: brief.manifest)
         // With the pictures encoded, nobody needs the pictures.
@@ -99,31 +115,28 @@ final class WorkerFiles: Sendable {
                 isCancelled: isCancelled)
         }
         tell("checking files")
-        let tree = folder.appendingPathComponent("trees").appendingPathComponent(manifest.digest.hex)
-        try store.materialize(manifest, into: tree, isCancelled: isCancelled)
-        let study = try Study(json: brief.studyJSON, source: "study").resolvingPaths(against: tree.path)
+        let tree = try store.tree(of: manifest, isCancelled: isCancelled)
+        let study = try Study(json: brief.studyJSON, source: "study").resolvingPaths(against: tree.url.path)
         let places = try shards.map { try store.url(of: $0.digest, isCancelled: isCancelled) }
-        return remember(
-            PreparedStudy(key: key, json: study.canonicalJSON(), shards: brief.shards.isEmpty ? nil : places), pins: pins)
+        let prepared = Prepared(
+            study: PreparedStudy(key: key, json: study.canonicalJSON(), shards: brief.shards.isEmpty ? nil : places), manifest: manifest,
+            shards: shards.map(\.digest))
+        state.withLock { state in
+            if state.prepared.count >= Self.rememberedStudies { state.prepared = [:] }
+            state.prepared[key] = prepared
+        }
+        return FilesInUse(prepared.study, tree, pins)
     }
 
-    private func remember(_ study: PreparedStudy, pins: BlobPins?) -> PreparedStudy {
-        let released = state.withLock { state -> [BlobPins] in
-            if state.prepared.count > 256 { state.prepared = [:] }
-            state.prepared[study.key] = study
-            guard let pins else { return [] }
-            state.pins.append((study.key, pins))
-            // Trials of one study share their files, and counted pins cost nothing.
-            var released: [BlobPins] = []
-            while state.pins.count > Self.pinnedStudies * 16 {
-                let old = state.pins.removeFirst()
-                state.prepared[old.key] = nil
-                released.append(old.pins)
-            }
-            return released
-        }
-        for pins in released { pins.release() }
-        return study
+    /// Files that were here before; nil when some of them went to make room.
+    private func use(_ known: Prepared, isCancelled: () -> Bool) -> FilesInUse? {
+        guard let store = try? store() else { return nil }
+        let pins = store.pin(known.shards)
+        // Opened rather than asked for, which sets their time of use.
+        guard known.shards.allSatisfy({ (try? store.url(of: $0, isCancelled: isCancelled)) != nil }),
+            let tree = try? store.tree(of: known.manifest, isCancelled: isCancelled)
+        else { return nil }
+        return FilesInUse(known.study, tree, pins)
     }
 
     /// Puts a blob into the coordinator's store.

@@ -10,20 +10,34 @@ package enum RandomModel {
     }
 
     /// Weights are normal with the deviation 1 / sqrt(inputs), norms are one and biases zero, so that activations keep their size.
-    package static func write(_ family: Family, to folder: String, isHalf: Bool, seed: UInt64) throws {
+    ///
+    /// The folder gets its name when it is whole. Until then it is called `.NAME.partial` beside it, which is removed when something fails.
+    /// - Parameter isCancelled: asked before each tensor; then a `CancellationError` is thrown.
+    package static func write(
+        _ family: Family, to folder: String, isHalf: Bool, seed: UInt64, isCancelled: () -> Bool = { false }
+    ) throws {
         guard !FileManager.default.fileExists(atPath: folder) else {
             throw ModelError("\(folder): exists already; choose a folder that does not")
         }
+        let target = URL(fileURLWithPath: folder, isDirectory: true).standardizedFileURL
+        let partial = target.deletingLastPathComponent().appendingPathComponent(".\(target.lastPathComponent).partial").path
         do {
-            try writeParts(family, to: folder, isHalf: isHalf, seed: seed)
+            // What a program left that was killed while it wrote the same folder.
+            try? FileManager.default.removeItem(atPath: partial)
+            try writeParts(family, to: partial, isHalf: isHalf, seed: seed, isCancelled)
+            guard rename(partial, target.path) == 0 else {
+                throw ModelError("\(folder): cannot be made: \(String(cString: strerror(errno)))")
+            }
         } catch {
             // Half a model is of no use to anyone.
-            try? FileManager.default.removeItem(atPath: folder)
+            try? FileManager.default.removeItem(atPath: partial)
             throw error
         }
     }
 
-    private static func writeParts(_ family: Family, to folder: String, isHalf: Bool, seed: UInt64) throws {
+    private static func writeParts(
+        _ family: Family, to folder: String, isHalf: Bool, seed: UInt64, _ isCancelled: () -> Bool
+    ) throws {
         for part in ["text_encoder", "unet", "vae", "scheduler"] {
             do {
                 try FileManager.default.createDirectory(atPath: folder + "/" + part, withIntermediateDirectories: true)
@@ -44,6 +58,7 @@ package enum RandomModel {
                 list.entries.map { .init(name: $0.name, shape: $0.shape) }, as: isHalf ? .float16 : .float32,
                 to: folder + "/" + part + "/" + file
             ) { name in
+                if isCancelled() { throw CancellationError() }
                 guard let entry = shapes[name] else { return [] }
                 return weights(name, entry.shape, draws: RandomDraws(seed: seed, step: entry.place, stream: .weights))
             }

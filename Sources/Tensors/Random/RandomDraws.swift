@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-private import Glibc
+private import PortableMath
 
 /// What a random draw is for.
 ///
@@ -51,9 +51,10 @@ package struct RandomDraws: Sendable {
             let words = block(number)
             number += 1
             for (a, b) in [(words.0, words.1), (words.2, words.3)] {
-                let radius = sqrt(-2 * log((Double(a) + 0.5) * 0x1p-32)), angle = 2 * Double.pi * (Double(b) + 0.5) * 0x1p-32
-                result.append(Float(radius * cos(angle)))
-                result.append(Float(radius * sin(angle)))
+                let radius = (-2 * PortableMath.log((Double(a) + 0.5) * 0x1p-32)).squareRoot(),
+                    angle = 2 * Double.pi * (Double(b) + 0.5) * 0x1p-32
+                result.append(Float(radius * PortableMath.cos(angle)))
+                result.append(Float(radius * PortableMath.sin(angle)))
             }
         }
         result.removeLast(result.count - count)

@@ -14,7 +14,12 @@ struct ModelRandomCommand: ParsableCommand {
 
     func run() throws {
         compute.apply()
-        try RandomModel.write(family, to: folder, isHalf: half, seed: seed)
+        StopSignal.install()
+        do {
+            try RandomModel.write(family, to: folder, isHalf: half, seed: seed) { StopSignal.isReceived }
+        } catch is CancellationError {
+            throw CommandLineError(.interrupted, "interrupted; there is no \(folder)")
+        }
         print("wrote a random \(family.rawValue) model to \(folder)")
     }
 }
