@@ -43,7 +43,8 @@ struct CoordinatorCommand: ParsableCommand {
             let token = try service.joinToken()
             announce("another box joins once with: pseudoword worker --join \(token)")
             if endpoint.host == "*" || endpoint.host == "0.0.0.0" || endpoint.host == "::", advertise.isEmpty {
-                announce("the token names \(actual); say with --advertise tcp://HOST:PORT how other boxes find this one")
+                let places = try JoinToken(text: token).endpoints.map(\.description).joined(separator: ", ")
+                announce("the token names \(places); if other boxes find this one elsewhere, say so with --advertise tcp://HOST:PORT")
             }
         }
         let ended = ThreadedWait { await service.waitUntilStopped() }
