@@ -37,7 +37,7 @@ struct CoordinatorHandler: LoopHandler {
     /// The result that is being handled: its bytes are needed if the coordinator wants it on disk.
     var arriving: ArrivingResult?
     var arrivingSlice: WireSliceResult?
-    var arrivingPieceBytes: UInt64 = 0
+    var arrivingPiece: ArrivingPiece?
     /// What the disk said last; nil once it works again.
     var storageProblem: String?
     /// Refused keys and the like, newest last.
@@ -51,6 +51,12 @@ struct CoordinatorHandler: LoopHandler {
     struct ArrivingResult {
         let report: SegmentReport
         let result: WireSegmentResult
+        let requestID: UInt64
+    }
+
+    struct ArrivingPiece {
+        let report: PieceReport
+        let bytes: UInt64
         let requestID: UInt64
     }
 
