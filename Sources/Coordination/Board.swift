@@ -163,8 +163,8 @@ struct Board: Sendable {
         }
     }
 
-    mutating func keep(_ slice: Int, _ report: SliceReport, at now: Instant) {
-        places[slice].kept = KeptPiece(digest: report.digest, worker: report.worker)
+    mutating func keep(_ slice: Int, _ report: SliceReport, numericsClass: String, at now: Instant) {
+        places[slice].kept = KeptPiece(digest: report.digest, worker: report.worker, numericsClass: numericsClass)
         free.remove(slice)
         keptCount += 1
         guard report.seconds.isFinite, report.seconds > 0, let kind = plan?.kind else { return }

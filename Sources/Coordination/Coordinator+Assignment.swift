@@ -25,12 +25,13 @@ extension Coordinator {
     }
 
     private mutating func serve(_ id: StudyID, at now: Instant, _ actions: inout [Action]) {
+        releaseClass(of: id)
         let canWrite = storageBlockedUntil == nil
         if canWrite {
-            while let part = nextPart(of: id), let worker = anyone(for: id, &actions) {
+            while let part = nextPart(of: id), let worker = anyone(of: requiredClass(of: id), for: id, &actions) {
                 grantPart(part, of: id, to: worker, at: now, &actions)
             }
-            if let preview = nextPreview(of: id), let worker = anyone(for: id, &actions) {
+            if let preview = nextPreview(of: id), let worker = anyone(of: nil, for: id, &actions) {
                 grantPreview(preview, of: id, to: worker, at: now, &actions)
             }
         }
@@ -53,8 +54,8 @@ extension Coordinator {
         return study.previews.next?.key
     }
 
-    private mutating func anyone(for id: StudyID, _ actions: inout [Action]) -> WorkerID? {
-        idleWorker(of: nil) ?? recruit(for: id, trial: nil, numericsClass: nil, &actions)
+    private mutating func anyone(of needed: String?, for id: StudyID, _ actions: inout [Action]) -> WorkerID? {
+        idleWorker(of: needed) ?? recruit(for: id, trial: nil, numericsClass: needed, &actions)
     }
 
     /// Finds a member for open trials that have none.
@@ -98,7 +99,7 @@ extension Coordinator {
     private mutating func train(_ trial: Trial, on worker: WorkerID, until end: Int, at now: Instant, _ actions: inout [Action]) {
         let id = trial.record.trial
         let lease = LeaseID(.train(id), attempt: trial.record.attempt + 1)
-        bind(id, to: workers[worker]?.numericsClass ?? "")
+        bind(id, to: workers[worker]?.numericsClass ?? "", &actions)
         // Before the attempt number, which belongs to the grant.
         if self.trial(id)?.record.numericsClass != trial.record.numericsClass { record(id, &actions) }
         update(id) { trial in

@@ -5,7 +5,7 @@ extension Coordinator {
     /// Opens the trial for its first member.
     mutating func open(_ id: TrialID, for worker: WorkerID, _ actions: inout [Action]) {
         guard let numericsClass = workers[worker]?.numericsClass else { return }
-        bind(id, to: numericsClass)
+        bind(id, to: numericsClass, &actions)
         boards[id] = Board(id, numericsClass: numericsClass)
         update(id) { trial in
             trial.record.attempt += 1
@@ -15,14 +15,6 @@ extension Coordinator {
         record(id, &actions)
         actions.append(.openTrial(id))
         join(worker, id)
-    }
-
-    /// Fixes the class of a trial that has nothing on disk yet.
-    mutating func bind(_ id: TrialID, to numericsClass: String) {
-        guard let trial = trial(id), trial.boundClass.isEmpty, trial.record.numericsClass != numericsClass, !numericsClass.isEmpty else {
-            return
-        }
-        update(id) { $0.record.numericsClass = numericsClass }
     }
 
     /// Forgets the open step; the trial waits at its last segment.

@@ -4,6 +4,7 @@
 extension Coordinator {
     mutating func grantPart(_ part: Int, of id: StudyID, to worker: WorkerID, at now: Instant, _ actions: inout [Action]) {
         guard let attempts = studies[id]?.encoding.attempts else { return }
+        bind(id, to: workers[worker]?.numericsClass ?? "", &actions)
         let lease = LeaseID(.encode(id, part: part), attempt: attempts + 1)
         updateStudy(id) { study in
             study.encoding.attempts += 1
@@ -16,6 +17,7 @@ extension Coordinator {
     mutating func encodingFailed(
         _ lease: LeaseID, of id: StudyID, part: Int, isLasting: Bool, _ message: String, _ actions: inout [Action]
     ) {
+        let isHeld = leases[lease] != nil
         drop(lease)
         updateStudy(id) { $0.encoding.update(part) { $0.crashes += 1 } }
         guard let encoding = studies[id]?.encoding, encoding.parts.indices.contains(part) else { return }
@@ -25,7 +27,7 @@ extension Coordinator {
         } else if crashes >= settings.crashLimit {
             let pictures = "part \(part) of the pictures"
             fail(id, reason: "\(pictures) crashed its worker \(crashes) times; the last time: \(message)", &actions)
-        } else {
+        } else if isHeld {
             actions.append(.requeued(lease, reason: message))
         }
     }

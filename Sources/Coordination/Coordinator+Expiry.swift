@@ -86,30 +86,19 @@ extension Coordinator {
 
     private mutating func lose(_ id: WorkerID, _ actions: inout [Action]) {
         guard let worker = workers[id] else { return }
+        // What it said to compute; a grant that it never showed did not kill it.
+        let shown = worker.leases.sorted().compactMap { leases[$0] }.first { !$0.id.work.isSlice && $0.progress != nil }
         change(id, to: .lost, &actions)
         updateWorker(id) { worker in
             worker.goneAt = nil
-            worker.suspectedOf = nil
             worker.foreign = []
+            worker.unfinished = shown
         }
         leaveBoard(id, reason: "its worker is lost", &actions)
-        if let work = worker.suspectedOf { sliceVanished(work, id, name: worker.about.name, &actions) }
-        for lease in worker.leases.sorted() {
-            guard let held = leases[lease] else { continue }
-            if held.isUnreachable, held.progress != nil, !isPending(lease.work) {
-                vanished(held, name: worker.about.name, &actions)
-            } else {
-                requeue(lease, reason: "worker \(worker.about.name) is lost", &actions)
-            }
-        }
-    }
-
-    private func isPending(_ work: Work) -> Bool {
-        switch work {
-        case .train(let id), .gradient(let id, _, _), .evaluate(let id, _, _): trial(id)?.pending != nil
-        case .encode(let study, let part):
-            studies[study].map { $0.encoding.parts.indices.contains(part) && $0.encoding.parts[part].pending != nil } ?? false
-        case .preview(let id, let step): studies[id.study]?.previews.entry(Previews.Key(trial: id.index, step: step))?.pending != nil
-        }
+        if let work = workers[id]?.suspectedOf { acquit(id, of: work) }
+        for lease in worker.leases.sorted() { requeue(lease, reason: "worker \(worker.about.name) is lost", &actions) }
+        // A study may have waited for its class.
+        isUnassigned = true
+        noteLoss(of: id, &actions)
     }
 }

@@ -22,7 +22,6 @@ extension Coordinator {
         believed.step = min(max(progress.step, lease.fromStep), lease.toStep)
         leases[lease.id]?.deadline = now + settings.lease
         leases[lease.id]?.progress = believed
-        leases[lease.id]?.isUnreachable = false
     }
 
     /// Ends the lease without a word; its work waits for another one.
@@ -58,12 +57,6 @@ extension Coordinator {
         drop(id)
         actions.append(.requeued(id, reason: reason))
         if case .train(let trial) = id.work { record(trial, &actions) }
-    }
-
-    mutating func grantRefused(_ id: LeaseID, at now: Instant, _ actions: inout [Action]) {
-        guard leases[id] != nil else { return }
-        drop(id)
-        storageBlockedUntil = now + settings.storageRetry
     }
 
     mutating func leaseFailed(
@@ -125,42 +118,5 @@ extension Coordinator {
         guard countCrash(trialID, crashes: trial.record.crashes + 1, what: steps, reason: reason, &actions) else { return }
         if isHeld { actions.append(.requeued(id, reason: reason)) }
         record(trialID, &actions)
-    }
-
-    /// The worker of this lease died, it seems, of what it computed.
-    mutating func vanished(_ lease: Lease, name: String, _ actions: inout [Action]) {
-        let reason = "worker \(name) vanished while it computed them"
-        switch lease.id.work {
-        case .train(let trial):
-            update(trial) { $0.vanished.insert(lease.worker) }
-            vanishings[lease.worker, default: []].insert(lease.id.work)
-            trainingCrashed(lease.id, of: trial, reason: reason, &actions)
-        case .gradient, .evaluate:
-            drop(lease.id)
-        case .encode(let study, let part):
-            updateStudy(study) { $0.encoding.update(part) { $0.vanished.insert(lease.worker) } }
-            vanishings[lease.worker, default: []].insert(lease.id.work)
-            encodingFailed(lease.id, of: study, part: part, isLasting: false, reason, &actions)
-        case .preview(let trial, let step):
-            previewFailed(lease.id, of: trial, step: step, isLasting: false, reason, &actions)
-        }
-    }
-
-    /// A worker that comes back did not die: what was counted against its work is taken back.
-    mutating func forgiveVanishing(of id: WorkerID, _ actions: inout [Action]) {
-        for work in (vanishings.removeValue(forKey: id) ?? []).sorted(by: { LeaseID($0, attempt: 0) < LeaseID($1, attempt: 0) }) {
-            if case .encode(let study, let part) = work {
-                updateStudy(study) { study in
-                    study.encoding.update(part) { if $0.vanished.remove(id) != nil { $0.crashes = max(0, $0.crashes - 1) } }
-                }
-            }
-            guard let trialID = work.trial, let trial = trial(trialID), trial.vanished.contains(id) else { continue }
-            update(trialID) { trial in
-                trial.vanished.remove(id)
-                if !trial.record.state.isTerminal { trial.record.crashes = max(0, trial.record.crashes - 1) }
-            }
-            boards[trialID]?.forgiveCrash(of: work)
-            if !trial.record.state.isTerminal { record(trialID, &actions) }
-        }
     }
 }

@@ -13,12 +13,12 @@ extension Coordinator {
 
     /// Takes a worker off its board; its slices go to others at once.
     ///
-    /// - Parameter isDeath: it may have died of the slice that it was computing.
-    mutating func leaveBoard(_ id: WorkerID, reason: String, isDeath: Bool = false, _ actions: inout [Action]) {
-        guard let trial = workers[id]?.board, let board = boards[trial] else { return }
-        let queue = board.seats[id]?.queue ?? []
-        if isDeath, board.phase == .open, let first = queue.first, let plan = board.plan {
-            boards[trial]?.places[first].suspected.append(id)
+    /// - Parameter isCutOff: its connection broke; until more is known, it may have died of the slice that it was computing.
+    mutating func leaveBoard(_ id: WorkerID, reason: String, isCutOff: Bool = false, _ actions: inout [Action]) {
+        guard let worker = workers[id], let trial = worker.board, let board = boards[trial] else { return }
+        let isAway = worker.state == .suspect || worker.state == .lost
+        if isAway, board.phase == .open, let first = board.seats[id]?.queue.first, let plan = board.plan {
+            if isCutOff { boards[trial]?.places[first].suspected.append(id) }
             updateWorker(id) { $0.suspectedOf = plan.work(first) }
         }
         for lease in (workers[id]?.leases ?? []).sorted() where lease.work.isSlice {

@@ -14,6 +14,7 @@ extension Coordinator {
         }
         // Judged when the first one is on disk: the worker keeps its result and sends it again.
         guard pendingPiece(report.lease.work) == nil else { return }
+        if case .encode(let study, _) = report.lease.work { bind(study, to: workers[report.worker]?.numericsClass ?? "", &actions) }
         setPending(report, for: report.lease.work)
         actions.append(.persistPiece(report))
     }
@@ -77,7 +78,7 @@ extension Coordinator {
         switch report.lease.work {
         case .encode(let study, let part):
             if self.part(part, of: study) == nil { return "there is no such part" }
-            return isOpen(study) ? nil : "the study has ended"
+            return isOpen(study) ? foreignness(of: report.worker, needed: requiredClass(of: study), in: study) : "the study has ended"
         case .preview(let trial, let step):
             let isWanted = studies[trial.study]?.previews.entry(Previews.Key(trial: trial.index, step: step)) != nil
             return isWanted ? nil : "no such preview is wanted"
@@ -89,6 +90,8 @@ extension Coordinator {
     private mutating func comparePiece(_ report: PieceReport, with kept: KeptPiece, _ actions: inout [Action]) {
         if kept.digest == report.digest {
             acknowledge(report, .duplicate, &actions)
+        } else if !mustAgree(report.worker, with: kept.numericsClass) {
+            acknowledge(report, .stale(reason: "the piece is on disk, in bits that need not be this worker's"), &actions)
         } else {
             if !kept.offered.contains(report.digest) {
                 var known = kept
@@ -110,7 +113,7 @@ extension Coordinator {
     mutating func pieceKept(_ report: PieceReport, _ actions: inout [Action]) {
         let work = report.lease.work
         guard pendingPiece(work) == report else { return }
-        setKept(KeptPiece(digest: report.digest, worker: report.worker), for: work)
+        setKept(KeptPiece(digest: report.digest, worker: report.worker, numericsClass: workers[report.worker]?.numericsClass), for: work)
         updateWorker(report.worker) { $0.acceptedPieces += 1 }
         if let lease = leaseOn(work) {
             if lease == report.lease, leases[lease]?.worker == report.worker {

@@ -52,6 +52,8 @@ extension Coordinator {
     mutating func forget(_ id: WorkerID) {
         guard let worker = workers.removeValue(forKey: id) else { return }
         changeIdle(id, from: worker.idleClass, to: nil)
+        // A study may have waited for its class.
+        isUnassigned = true
     }
 
     mutating func changeIdle(_ id: WorkerID, from before: String?, to after: String?) {
@@ -74,15 +76,6 @@ extension Coordinator {
         }
         guard let numericsClass else { return idle.values.compactMap(\.first).min() }
         return idle[numericsClass]?.first
-    }
-
-    /// The class that a worker must have to work on the trial; nil if any will do.
-    func requiredClass(of id: TrialID) -> String? {
-        guard let study = studies[id.study], !study.plan.mixesClasses else { return nil }
-        if let board = boards[id] { return board.numericsClass }
-        guard study.trials.indices.contains(id.index) else { return nil }
-        let bound = study.trials[id.index].boundClass
-        return bound.isEmpty ? nil : bound
     }
 
     /// The last step of the next segment; nil if there is none.

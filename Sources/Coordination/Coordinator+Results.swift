@@ -29,6 +29,7 @@ extension Coordinator {
             acknowledge(report, .stale(reason: reason), &actions)
             releaseLease(of: report, &actions)
         } else {
+            bind(report.trial.study, to: workers[report.worker]?.numericsClass ?? "", &actions)
             update(report.trial) { $0.pending = report }
             actions.append(.persist(report, .segment))
         }
@@ -50,14 +51,17 @@ extension Coordinator {
         guard reachesItsEnd else {
             return "the segment from step \(report.fromStep) ends at step \(end), the result at step \(report.toStep)"
         }
-        let (needed, its) = (requiredClass(of: report.trial), workers[report.worker]?.numericsClass)
-        if let needed, let its, needed != its { return "the trial's bits are of class \(needed), the worker's of class \(its)" }
-        return nil
+        return foreignness(of: report.worker, needed: requiredClass(of: report.trial), in: report.trial.study)
     }
 
     private mutating func compare(_ report: SegmentReport, with kept: SegmentFact, _ trial: Trial, _ actions: inout [Action]) {
         if report.digest == kept.digest, report.toStep == kept.toStep, report.finished == kept.finished {
             acknowledge(report, .duplicate, &actions)
+            releaseLease(of: report, &actions)
+            return
+        }
+        guard mustAgree(report.worker, with: numericsClass(of: kept, trial)) else {
+            acknowledge(report, .stale(reason: "the same steps are on disk, in bits that need not be this worker's"), &actions)
             releaseLease(of: report, &actions)
             return
         }
@@ -88,7 +92,9 @@ extension Coordinator {
             }
         }
         updateWorker(report.worker) { $0.acceptedSegments += 1 }
-        bind(id, to: boards[id]?.numericsClass ?? workers[report.worker]?.numericsClass ?? "")
+        let itsClass = boards[id]?.numericsClass ?? workers[report.worker]?.numericsClass
+        // Its worker may have been forgotten since; then the study knows.
+        bind(id, to: itsClass ?? studies[id.study]?.numericsClass ?? "", &actions)
         forgetVanishings(of: id)
         let isDone = report.finished || report.toStep >= plan.steps
         let isOpen = boards[id] != nil
@@ -99,6 +105,7 @@ extension Coordinator {
             trial.record.crashes = 0
             trial.crashStep = nil
             trial.notBefore = nil
+            if plan.mixesClasses, !isOpen { trial.segmentClasses[report.fromStep] = itsClass }
             if isDone {
                 trial.record.state = .complete
             } else if let closing = trial.closing {

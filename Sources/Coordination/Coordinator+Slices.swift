@@ -140,7 +140,7 @@ extension Coordinator {
         if let kept = boards[id]?.places[slice].kept {
             return compareSlice(report, slice, of: id, with: kept, &actions)
         }
-        boards[id]?.keep(slice, report, at: now)
+        boards[id]?.keep(slice, report, numericsClass: worker.numericsClass, at: now)
         updateWorker(report.worker) { worker in
             worker.keptSlices += 1
             if report.seconds.isFinite, report.seconds > 0 { worker.sliceSeconds = report.seconds }
@@ -164,6 +164,7 @@ extension Coordinator {
     ) {
         if leases[report.lease]?.worker == report.worker { drop(report.lease) }
         guard kept.digest != report.digest, !kept.offered.contains(report.digest) else { return }
+        guard mustAgree(report.worker, with: kept.numericsClass) else { return }
         boards[id]?.places[slice].kept?.offered.insert(report.digest)
         raiseAlarm(report.lease, kept: kept, offered: report.digest, by: report.worker, &actions)
         update(id) { $0.alarms += 1 }
@@ -181,10 +182,9 @@ extension Coordinator {
 
     // MARK: - Failures
 
-    /// A worker did not come back after its connection broke while it computed a slice that nobody has answered since.
+    /// A worker died while it computed a slice that nobody has answered since.
     mutating func sliceVanished(_ work: Work, _ worker: WorkerID, name: String, _ actions: inout [Action]) {
         guard let id = work.trial, let slice = boards[id]?.slice(of: work), let step = boards[id]?.plan?.step else { return }
-        boards[id]?.places[slice].suspected.removeAll { $0 == worker }
         guard boards[id]?.places[slice].kept == nil else { return }
         update(id) { $0.vanished.insert(worker) }
         vanishings[worker, default: []].insert(work)

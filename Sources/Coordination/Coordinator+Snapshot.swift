@@ -63,6 +63,9 @@ extension Coordinator {
             failure: record.failure, alarms: trial.alarms)
     }
 
+    /// Trials that wait for a worker, in all studies.
+    package var waitingTrials: Int { studies.values.reduce(0) { $0 + ($1.counts[.waiting] ?? 0) } }
+
     /// The accepted segments of a trial, in order.
     package func segments(of id: TrialID) -> [SegmentFact] {
         trial(id)?.segments ?? []

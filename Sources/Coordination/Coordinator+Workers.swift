@@ -4,6 +4,7 @@ extension Coordinator {
     mutating func hello(_ id: WorkerID, _ about: WorkerDescription, at now: Instant, _ actions: inout [Action]) {
         if workers[id] == nil {
             workers[id] = Worker(about: about, now: now)
+            noteSuccessor(id, &actions)
         } else {
             // It gets slices again when it has said what it holds.
             leaveBoard(id, reason: "its worker came back", &actions)
@@ -52,12 +53,10 @@ extension Coordinator {
         updateWorker(id) { $0.goneAt = deadline }
         change(id, to: .suspect, &actions)
         for lease in worker.leases {
-            guard let held = leases[lease] else { continue }
-            leases[lease]?.isUnreachable = true
-            leases[lease]?.deadline = min(held.deadline, deadline)
+            if let held = leases[lease] { leases[lease]?.deadline = min(held.deadline, deadline) }
         }
         wake(id, by: deadline)
-        leaveBoard(id, reason: "the connection to its worker broke", isDeath: true, &actions)
+        leaveBoard(id, reason: "the connection to its worker broke", isCutOff: true, &actions)
     }
 
     mutating func drain(_ id: WorkerID, _ actions: inout [Action]) {
@@ -75,6 +74,7 @@ extension Coordinator {
             worker.heard = now
             worker.goneAt = nil
             worker.suspectedOf = nil
+            worker.unfinished = nil
         }
         if let work = worker.suspectedOf { acquit(id, of: work) }
         let state: WorkerState = worker.isDraining ? .draining : .connected
@@ -83,8 +83,8 @@ extension Coordinator {
         wake(id, by: now + settings.suspectAfter)
     }
 
-    /// It did not die of the slice.
-    private mutating func acquit(_ id: WorkerID, of work: Work) {
+    /// The slice waits no longer for what has become of its worker.
+    mutating func acquit(_ id: WorkerID, of work: Work) {
         guard let trial = work.trial, let slice = boards[trial]?.slice(of: work) else { return }
         boards[trial]?.places[slice].suspected.removeAll { $0 == id }
         undealt.insert(trial)
@@ -126,7 +126,7 @@ extension Coordinator {
                 let last = segmentEnd(of: trial)
             else { return false }
             end = last
-            bind(trialID, to: worker.numericsClass)
+            bind(trialID, to: worker.numericsClass, &actions)
             update(trialID) { trial in
                 trial.record.state = .running
                 trial.notBefore = nil
@@ -135,8 +135,11 @@ extension Coordinator {
             }
             record(trialID, &actions)
         case .encode(let study, let part):
-            guard isServing(study), studies[study]?.encoding.todo.contains(part) ?? false else { return false }
+            guard isServing(study), studies[study]?.encoding.todo.contains(part) ?? false,
+                requiredClass(of: study).map({ $0 == worker.numericsClass }) ?? true
+            else { return false }
             end = 0
+            bind(study, to: worker.numericsClass, &actions)
             updateStudy(study) { study in
                 study.encoding.update(part) { $0.lease = lease }
                 study.encoding.attempts = max(study.encoding.attempts, lease.attempt)

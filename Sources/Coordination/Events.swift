@@ -2,7 +2,7 @@
 
 /// What a worker says of itself when it joins.
 ///
-/// For people to read; only `numericsClass` decides anything.
+/// For people to read; only `numericsClass` decides anything, and name, host and key tell whether a process came in the place of another.
 package struct WorkerDescription: Hashable, Sendable {
     package var name: String
     package var host: String
@@ -12,10 +12,12 @@ package struct WorkerDescription: Hashable, Sendable {
     package var program: String
     /// The determinism class: workers of one class give the same bits.
     package var numericsClass: String
+    /// The key that it came with; empty where there are none.
+    package var key: String
 
     package init(
         name: String, host: String = "", processID: Int = 0, threads: Int = 0, cpu: String = "", program: String = "",
-        numericsClass: String = ""
+        numericsClass: String = "", key: String = ""
     ) {
         self.name = name
         self.host = host
@@ -24,6 +26,19 @@ package struct WorkerDescription: Hashable, Sendable {
         self.cpu = cpu
         self.program = program
         self.numericsClass = numericsClass
+        self.key = key
+    }
+
+    /// Whether the other one is a process in the place of this one: on the same machine, under the same name.
+    ///
+    /// Workers that nobody named are called by their host and process number, of which the number means nothing here.
+    func isInPlace(of other: WorkerDescription) -> Bool {
+        (key, host, place) == (other.key, other.host, other.place)
+    }
+
+    private var place: Substring {
+        let number = "/\(processID)"
+        return name.hasSuffix(number) ? name.dropLast(number.count) : name[...]
     }
 }
 
@@ -92,6 +107,11 @@ package enum Event: Hashable, Sendable {
     case resultNotPersisted(SegmentReport, Shelf)
     /// The answer to `Action.grant` when the attempt number could not be written; the grant was not sent.
     case grantNotPersisted(LeaseID)
+
+    /// The answer to `Action.grant` when the work cannot be put into a message, such as after damage to what is on disk.
+    ///
+    /// `input`: it will never be possible. `internal`: it may be, later.
+    case grantImpossible(LeaseID, FailureKind, message: String)
 
     /// The answer to `Action.persistPiece`.
     case piecePersisted(PieceReport)
@@ -170,6 +190,8 @@ package enum Action: Hashable, Sendable {
     case studyFinished(StudyID, StudyState, reason: String)
     /// Write the study's priority and whether it is paused.
     case recordStudy(StudyID, priority: Int, isPaused: Bool)
+    /// Write the determinism class that the study's bits are of from now on.
+    case recordClass(StudyID, String)
     /// Tell the worker to finish what it has and leave.
     case drain(WorkerID)
 

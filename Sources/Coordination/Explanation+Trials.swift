@@ -56,7 +56,10 @@ extension Coordinator {
         if !study.encoding.isComplete {
             let encoding = study.encoding
             let busy = encoding.parts.count { $0.lease != nil }
-            return ["its pictures are being encoded: \(encoding.done) of \(encoding.parts.count) parts are on disk, \(busy) at work"]
+            let missing = busy == 0 && requiredClass(of: id.study) != nil ? "; they wait for a worker\(missingClass(id))" : ""
+            return [
+                "its pictures are being encoded: \(encoding.done) of \(encoding.parts.count) parts are on disk, \(busy) at work\(missing)"
+            ]
         }
         if let until = trial.notBefore {
             let reason = study.plan.parallelism == .data ? "it is opened again" : "its last worker can claim its lease for"

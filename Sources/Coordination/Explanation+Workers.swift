@@ -45,6 +45,9 @@ extension Coordinator {
         if open.isEmpty { return ["there is no study to work on"] }
         if open.allSatisfy(\.isPaused) { return ["every open study is paused"] }
         let served = open.filter(\.isServing)
+        if let needed = served.filter({ $0.encoding.isWanting && $0.numericsClass != worker.numericsClass }).map(\.numericsClass).min() {
+            return ["the pictures that wait are to be encoded in class \(needed); this worker is of class \(worker.numericsClass)"]
+        }
         if served.contains(where: { !$0.encoding.isComplete }) {
             return ["pictures are being encoded; every part is taken, and trials start when all are done"]
         }

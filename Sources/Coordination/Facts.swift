@@ -10,12 +10,15 @@ package enum Parallelism: String, Hashable, Sendable, CaseIterable {
 
 /// What the coordinator needs to know of a study: how many trials, how long, where to cut, and what comes before and beside them.
 package struct StudyPlan: Hashable, Sendable {
+    /// Steps of a segment at most, whatever the study says: its history has to fit into one message.
+    package static let longestSegment = 10_000
+
     package let id: StudyID
     package let name: String
     package let trialCount: Int
     /// Steps of each trial.
     package let steps: Int
-    /// Segments end at multiples of this many steps.
+    /// Segments end at multiples of this many steps, `longestSegment` at most.
     package let segmentSteps: Int
     package let parallelism: Parallelism
     /// Pieces of the pictures that have to be encoded before anything is trained; 0 if the trainer needs none.
@@ -35,7 +38,7 @@ package struct StudyPlan: Hashable, Sendable {
         self.name = name
         self.trialCount = trialCount
         self.steps = steps
-        self.segmentSteps = min(segmentSteps, steps)
+        self.segmentSteps = min(segmentSteps, steps, Self.longestSegment)
         self.parallelism = parallelism
         self.encodeParts = encodeParts
         self.previewEvery = previewEvery
@@ -241,12 +244,14 @@ package struct StudyFacts: Hashable, Sendable {
     package var encoded: [Int: String]
     /// Why the study failed before its trials could start; empty otherwise.
     package var failure: String
+    /// The determinism class of its first grant; empty before, and in ledgers of earlier releases.
+    package var numericsClass: String
     /// One entry for each trial, by index.
     package var trials: [TrialFacts]
 
     package init(
         plan: StudyPlan, state: StudyState, priority: Int = 0, isPaused: Bool = false, encoded: [Int: String] = [:], failure: String = "",
-        trials: [TrialFacts]
+        numericsClass: String = "", trials: [TrialFacts]
     ) {
         self.plan = plan
         self.state = state
@@ -254,6 +259,7 @@ package struct StudyFacts: Hashable, Sendable {
         self.isPaused = isPaused
         self.encoded = encoded
         self.failure = failure
+        self.numericsClass = numericsClass
         self.trials = trials
     }
 }

@@ -43,6 +43,14 @@ struct IndexQueue: Hashable, Sendable {
         count += 1
     }
 
+    mutating func formUnion(_ other: IndexQueue) {
+        var next = other.first
+        while let index = next {
+            insert(index)
+            next = other.first(after: index)
+        }
+    }
+
     mutating func remove(_ index: Int) {
         guard contains(index) else { return }
         words[index / 64] &= ~bit(index)

@@ -10,8 +10,6 @@ struct Lease: Hashable, Sendable {
     var deadline: Instant
     /// What the worker last said; nil until it shows the lease in a heartbeat.
     var progress: LeaseProgress?
-    /// The connection broke while the lease was held, and the worker has not come back since.
-    var isUnreachable = false
 }
 
 /// A worker as the coordinator holds it.
@@ -35,8 +33,10 @@ struct Worker: Sendable {
     var answered: LeaseID?
     /// The trial whose slices it computes, also between two steps.
     var board: TrialID?
-    /// The slice that it may have died of: its connection broke while it computed it.
+    /// The slice that it was computing when it fell silent or its connection broke.
     var suspectedOf: Work?
+    /// The lease that it was working on when it was lost.
+    var unfinished: Lease?
     /// Seconds of its last slice.
     var sliceSeconds: Double?
     /// Heartbeats until it gets work again, after its machine could not do what it was given.
@@ -51,6 +51,9 @@ struct Worker: Sendable {
         joined = now
         heard = now
     }
+
+    /// Something would count as crashed if it turned out that it died.
+    var hasUnfinished: Bool { unfinished != nil || suspectedOf != nil }
 
     var numericsClass: String { about.numericsClass }
 

@@ -19,8 +19,8 @@ struct Encoding: Sendable {
     /// Attempt numbers given to its parts.
     var attempts = 0
 
-    init(parts count: Int, encoded: [Int: String]) {
-        parts = (0..<count).map { Part(kept: encoded[$0].map { KeptPiece(digest: $0) }) }
+    init(parts count: Int, encoded: [Int: String], numericsClass: String?) {
+        parts = (0..<count).map { Part(kept: encoded[$0].map { KeptPiece(digest: $0, numericsClass: numericsClass) }) }
         for index in parts.indices {
             if parts[index].kept == nil { todo.insert(index) } else { done += 1 }
         }
@@ -28,6 +28,8 @@ struct Encoding: Sendable {
 
     var isComplete: Bool { done == parts.count }
     var isWanting: Bool { notBefore == nil && !todo.isEmpty }
+    /// Somebody works on a part, may claim one, or has just brought one.
+    var isUnderway: Bool { notBefore != nil || done + todo.count < parts.count }
 
     mutating func update(_ index: Int, _ change: (inout Part) -> Void) {
         guard parts.indices.contains(index) else { return }
@@ -44,6 +46,8 @@ struct KeptPiece: Sendable {
     let digest: String
     /// nil if an earlier coordinator took it.
     var worker: WorkerID?
+    /// Whose bits it is; nil if that is not known.
+    var numericsClass: String?
     /// Other digests that were offered for it; each one raised the alarm once.
     var offered: Set<String> = []
 }

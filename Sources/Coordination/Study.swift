@@ -22,11 +22,17 @@ struct Study: Sendable {
     private(set) var trials: [Trial]
     var encoding: Encoding
     var previews = Previews()
+    /// The class that all its bits are of, from its first grant on; empty before, and where classes mix.
+    private(set) var numericsClass = ""
     /// Trials that could be granted or opened, by the class that they need; the empty class stands for any.
     private(set) var ready: [String: IndexQueue] = [:]
     /// Open trials that no worker computes slices for.
     var hungry = IndexQueue()
     private(set) var counts: [TrialState: Int] = [:]
+    /// Trials with a segment on disk.
+    private var begun = 0
+    /// Trials that somebody works on, may claim, or has just brought a result for.
+    private var underway = 0
     /// It stands in the coordinator's queue of studies with work to hand out.
     var isWanting = false
 
@@ -36,10 +42,15 @@ struct Study: Sendable {
         priority = facts.priority
         isPaused = facts.isPaused
         failure = facts.failure
-        encoding = Encoding(parts: facts.plan.encodeParts, encoded: facts.encoded)
+        let ownClass = Self.boundClass(facts)
+        numericsClass = ownClass
+        encoding = Encoding(
+            parts: facts.plan.encodeParts, encoded: facts.encoded, numericsClass: ownClass.isEmpty ? nil : ownClass)
         self.trials = trials
         for (index, trial) in trials.enumerated() {
             counts[trial.record.state, default: 0] += 1
+            if trial.record.step > 0 { begun += 1 }
+            if trial.isUnderway { underway += 1 }
             if trial.isReady { ready[key(trial), default: IndexQueue()].insert(index) }
         }
         restorePreviews(facts)
@@ -63,8 +74,11 @@ struct Study: Sendable {
     mutating func update(_ index: Int, _ change: (inout Trial) -> Void) -> Bool {
         guard trials.indices.contains(index) else { return false }
         let before = (state: trials[index].record.state, key: trials[index].isReady ? key(trials[index]) : nil)
+        let (wasBegun, wasUnderway) = (trials[index].record.step > 0, trials[index].isUnderway)
         change(&trials[index])
         let after = (state: trials[index].record.state, key: trials[index].isReady ? key(trials[index]) : nil)
+        begun += (trials[index].record.step > 0 ? 1 : 0) - (wasBegun ? 1 : 0)
+        underway += (trials[index].isUnderway ? 1 : 0) - (wasUnderway ? 1 : 0)
         if before.state != after.state {
             counts[before.state, default: 0] -= 1
             counts[after.state, default: 0] += 1
@@ -89,5 +103,30 @@ struct Study: Sendable {
         previews.wanted.sort { $0.key < $1.key }
     }
 
-    private func key(_ trial: Trial) -> String { plan.mixesClasses ? "" : trial.boundClass }
+    // MARK: - Classes
+
+    /// The class that work on a trial needs; empty if any will do.
+    func key(_ trial: Trial) -> String {
+        if plan.mixesClasses { return "" }
+        return trial.boundClass.isEmpty ? numericsClass : trial.boundClass
+    }
+
+    /// Nothing of it is on disk and nobody works on it: another class may still have it.
+    var isClassOpen: Bool { !numericsClass.isEmpty && begun == 0 && underway == 0 && encoding.done == 0 && !encoding.isUnderway }
+
+    /// Fixes the class, or frees it with an empty one.
+    mutating func bind(to numericsClass: String) {
+        guard !plan.mixesClasses, numericsClass != self.numericsClass else { return }
+        // Those that are bound by themselves stand in other queues, or there are none.
+        let moved = ready.removeValue(forKey: self.numericsClass)
+        self.numericsClass = numericsClass
+        if let moved { ready[numericsClass, default: IndexQueue()].formUnion(moved) }
+    }
+
+    /// Ledgers of earlier releases name the classes of trials only.
+    private static func boundClass(_ facts: StudyFacts) -> String {
+        if facts.plan.mixesClasses || !facts.numericsClass.isEmpty { return facts.plan.mixesClasses ? "" : facts.numericsClass }
+        let classes = Set(facts.trials.filter { !$0.segments.isEmpty }.map(\.record.numericsClass))
+        return classes.count == 1 ? classes.first ?? "" : ""
+    }
 }

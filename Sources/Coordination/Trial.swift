@@ -28,6 +28,8 @@ struct Trial: Sendable {
     /// The step whose slices crashed `record.crashes` times; nil if that is not known.
     var crashStep: Int?
     var alarms = 0
+    /// Where classes mix: whose bits its segments are, by first step, as far as this coordinator took them.
+    var segmentClasses: [Int: String] = [:]
 
     init(_ facts: TrialFacts) {
         record = facts.record
@@ -38,6 +40,9 @@ struct Trial: Sendable {
 
     /// It could be granted or opened now, if its study lets it.
     var isReady: Bool { record.state == .waiting && lease == nil && pending == nil && notBefore == nil }
+
+    /// Somebody works on it, may claim it, or has just brought a result for it.
+    var isUnderway: Bool { record.state == .running || pending != nil || notBefore != nil }
 
     /// The class that its next lease must have; empty if any will do.
     ///

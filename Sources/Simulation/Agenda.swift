@@ -35,7 +35,9 @@ enum Happening: Sendable {
     case heartbeat(worker: Int)
     case connect(worker: Int)
     /// A worker process is started.
-    case birth(numericsClass: String)
+    ///
+    /// `box` names its place, where another one may have died.
+    case birth(numericsClass: String, box: String)
     case tick
     case coordinatorStarts
     /// After a failed commit: the owner tells the new coordinator value of its sessions.

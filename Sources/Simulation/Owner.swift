@@ -100,6 +100,7 @@ struct Owner: Sendable {
         case .cancelLease(let worker, let lease, _): outbox.append((worker, .cancel(lease)))
         case .recordTrial(let record): staged.append(.trial(record))
         case .recordStudy(let id, let priority, let isPaused): staged.append(.study(id, priority: priority, isPaused: isPaused))
+        case .recordClass(let id, let numericsClass): staged.append(.numericsClass(id, numericsClass))
         case .studyFinished(let id, let state, let reason): staged.append(.finished(id, state, reason: reason))
         case .drain(let worker): outbox.append((worker, .drain))
         case .workerChanged(let worker, let state): workerStates[worker] = state

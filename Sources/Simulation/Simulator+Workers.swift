@@ -4,10 +4,10 @@ import Coordination
 
 /// What worker processes do.
 extension Simulator {
-    mutating func birth(_ numericsClass: String) {
+    mutating func birth(_ numericsClass: String, box: String) {
         let number = workers.count
         let id = WorkerID("w\(number)")
-        workers.append(VirtualWorker(id: id, numericsClass: numericsClass, pace: Int64(50 + random.below(400))))
+        workers.append(VirtualWorker(id: id, box: box, numericsClass: numericsClass, pace: Int64(50 + random.below(400))))
         numbers[id] = number
         connect(number)
         agenda.add(.heartbeat(worker: number), at: now + settings.heartbeat.wholeMilliseconds)
@@ -45,7 +45,8 @@ extension Simulator {
     mutating func bury(_ worker: Int) {
         workers[worker].isAlive = false
         workers[worker].tasks = []
-        agenda.add(.birth(numericsClass: workers[worker].numericsClass), at: now + Int64(500 + random.below(isCalm ? 500 : 15_000)))
+        let birth = Happening.birth(numericsClass: workers[worker].numericsClass, box: workers[worker].box)
+        agenda.add(birth, at: now + Int64(500 + random.below(isCalm ? 500 : 15_000)))
     }
 
     mutating func receive(_ order: Order, _ worker: Int) {

@@ -71,7 +71,8 @@ package struct Simulator: Sendable {
     package mutating func run() -> SimulationReport {
         agenda.add(.coordinatorStarts, at: 0)
         for worker in 0..<max(1, options.workers) {
-            agenda.add(.birth(numericsClass: "class \(worker % max(1, options.classes))"), at: Int64(random.below(3000)))
+            let birth = Happening.birth(numericsClass: "class \(worker % max(1, options.classes))", box: "box\(worker)")
+            agenda.add(birth, at: Int64(random.below(3000)))
         }
         if options.faults.isEmpty { isCalm = true } else { agenda.add(.fault, at: Int64(random.below(2000))) }
         agenda.add(.calm, at: options.faulty.wholeMilliseconds)
@@ -122,7 +123,7 @@ package struct Simulator: Sendable {
         case .done(let worker, let task): finish(task, worker)
         case .heartbeat(let worker): heartbeat(worker)
         case .connect(let worker): connect(worker)
-        case .birth(let numericsClass): birth(numericsClass)
+        case .birth(let numericsClass, let box): birth(numericsClass, box: box)
         case .tick: tick()
         case .coordinatorStarts: start()
         case .introductions: introduce()

@@ -9,6 +9,7 @@ enum Write: Sendable {
     case piece(PieceReport)
     case trial(TrialRecord)
     case study(StudyID, priority: Int, isPaused: Bool)
+    case numericsClass(StudyID, String)
     case finished(StudyID, StudyState, reason: String)
 }
 
@@ -73,6 +74,7 @@ struct VirtualLedger: Sendable {
         case .study(let id, let priority, let isPaused):
             facts[id]?.priority = priority
             facts[id]?.isPaused = isPaused
+        case .numericsClass(let id, let numericsClass): facts[id]?.numericsClass = numericsClass
         case .finished(let id, let state, let reason):
             if facts[id]?.state != .running { fail("study \(id) ended twice") }
             facts[id]?.state = state

@@ -15,6 +15,8 @@ struct VirtualWorker: Sendable {
     }
 
     let id: WorkerID
+    /// Where it runs; the next one there has the same name.
+    let box: String
     let numericsClass: String
     /// Milliseconds of a slice.
     let pace: Int64
@@ -30,13 +32,14 @@ struct VirtualWorker: Sendable {
     var isConnected = false
     private var taskCount = 0
 
-    init(id: WorkerID, numericsClass: String, pace: Int64) {
+    init(id: WorkerID, box: String, numericsClass: String, pace: Int64) {
         self.id = id
+        self.box = box
         self.numericsClass = numericsClass
         self.pace = pace
     }
 
-    var description: WorkerDescription { WorkerDescription(name: id.rawValue, numericsClass: numericsClass) }
+    var description: WorkerDescription { WorkerDescription(name: box, numericsClass: numericsClass) }
 
     var holding: [LeaseProgress] {
         tasks.map { task in

@@ -32,8 +32,9 @@ struct Bench {
         return log
     }
 
-    mutating func hello(_ worker: WorkerID, holding: [LeaseProgress] = []) {
-        send(.workerHello(worker, WorkerDescription(name: worker.rawValue)))
+    /// - Parameter name: what people call it; its id unless it comes in the place of another.
+    mutating func hello(_ worker: WorkerID, as name: String? = nil, holding: [LeaseProgress] = [], numericsClass: String = "") {
+        send(.workerHello(worker, WorkerDescription(name: name ?? worker.rawValue, numericsClass: numericsClass)))
         send(.workerHeartbeat(worker, holding: holding))
     }
 

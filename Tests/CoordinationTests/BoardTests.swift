@@ -154,20 +154,6 @@ struct BoardTests {
                 == "gradient 1.0 step 0 slice 2 crashed their worker 5 times without progress; the last time: out of memory")
     }
 
-    @Test func aSliceThatKillsWorkersDoesNotTakeTheWholeFleet() {
-        var bench = DataBench(slices: 1)
-        let names = (0..<9).map { "w\($0)" }
-        for name in names { bench.hello(name) }
-        var dead = 0
-        while let victim = names.first(where: { !bench.slices($0).isEmpty }), dead < 9 {
-            bench.send(.workerUnreachable(WorkerID(victim)))
-            dead += 1
-        }
-        #expect(dead == 5 && bench.trial?.state == .running)
-        bench.pass(.seconds(5), silent: Set(names))
-        #expect(bench.trial?.state == .failed && bench.trial?.failure.contains("vanished while it computed it") == true)
-    }
-
     @Test func numericTroubleFailsTheTrialAtOnce() {
         var bench = DataBench()
         bench.hello("a")

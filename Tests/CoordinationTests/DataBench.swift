@@ -62,6 +62,12 @@ struct DataBench {
         }
     }
 
+    /// Another process starts in the place of one that is gone.
+    mutating func replace(_ name: String, by successor: String) {
+        send(.workerHello(WorkerID(successor), WorkerDescription(name: name, numericsClass: "x")))
+        send(.workerHeartbeat(WorkerID(successor), holding: []))
+    }
+
     /// The worker answers the first slice that it holds.
     mutating func answer(_ name: String, seconds: Double = 1, digest: String? = nil) {
         guard let lease = held[WorkerID(name)]?.first else { return }

@@ -40,6 +40,8 @@ struct SplitMix64: RandomNumberGenerator {
 
 /// A worker process: the leases it holds, in the order of their grants, and how far it is.
 struct Process {
+    /// Another process may come in its place under the same name.
+    let name: String
     let numericsClass: String
     var held: [(grant: Grant, step: Int)] = []
 
@@ -80,6 +82,8 @@ struct World {
     var steps: [TrialID: Int] = [:]
     var abandoned: Set<Work> = []
     var born = 0
+    /// Names of processes that died.
+    var vacant: [String] = []
     var eventCount = 0
     var failure: String?
     var isCalm = false

@@ -22,6 +22,7 @@ extension World {
         case .recordStudy(let study, let priority, let isPaused):
             disk[study]?.priority = priority
             disk[study]?.isPaused = isPaused
+        case .recordClass(let study, let numericsClass): disk[study]?.numericsClass = numericsClass
         case .studyFinished(let study, let state, let reason):
             if disk[study]?.state != .running { fail("study \(study) ended twice") }
             disk[study]?.state = state
@@ -42,6 +43,7 @@ extension World {
         if case .train(let trial) = grant.lease.work {
             if grant.lease.attempt <= trained[trial] ?? 0 { fail("\(grant.lease) was granted before") }
             if chance(2) { return event(.grantNotPersisted(grant.lease)) }
+            if chance(1) { return event(.grantImpossible(grant.lease, chance(10) ? .input : .internal, message: "made up")) }
             trained[trial] = grant.lease.attempt
             change(trial) { record in
                 record.attempt = grant.lease.attempt

@@ -78,17 +78,22 @@ extension World {
         guard processes.count < 7 else { return }
         born += 1
         let worker = WorkerID("w\(born)")
-        processes[worker] = Process(numericsClass: numericsClass ?? (chance(30) ? "y" : "x"))
+        let name = chance(50) ? vacant.randomElement(using: &random) : nil
+        processes[worker] = Process(name: name ?? "w\(born)", numericsClass: numericsClass ?? (chance(30) ? "y" : "x"))
         hello(worker)
     }
 
     mutating func hello(_ worker: WorkerID) {
-        event(.workerHello(worker, WorkerDescription(name: worker.rawValue, numericsClass: processes[worker]?.numericsClass ?? "")))
+        event(.workerHello(worker, about(worker)))
         if !chance(10) { event(.workerHeartbeat(worker, holding: processes[worker]?.holding ?? [])) }
     }
 
+    private func about(_ worker: WorkerID) -> WorkerDescription {
+        WorkerDescription(name: processes[worker]?.name ?? worker.rawValue, numericsClass: processes[worker]?.numericsClass ?? "")
+    }
+
     private mutating func die(_ worker: WorkerID) {
-        processes[worker] = nil
+        if let name = processes.removeValue(forKey: worker)?.name { vacant.append(name) }
         if chance(50) { event(.workerUnreachable(worker)) }
     }
 

@@ -90,6 +90,9 @@ extension World {
         if record.step < steps[id] ?? 0 { fail("\(id) lost steps") }
         steps[id] = record.step
         if record.attempt < trained[id] ?? 0 { fail("\(id) forgot an attempt") }
+        if !study.plan.mixesClasses, record.step > 0, record.numericsClass != study.numericsClass {
+            fail("\(id) is of class \(record.numericsClass), its study of class \(study.numericsClass)")
+        }
         if trial.segments.last.map(\.toStep) ?? 0 != record.step { fail("\(id): step \(record.step) is not where its segments end") }
         for (earlier, later) in zip(trial.segments, trial.segments.dropFirst()) where earlier.toStep != later.fromStep {
             fail("\(id) has a hole at \(earlier.toStep)")
@@ -109,6 +112,12 @@ extension World {
         let id = study.plan.id
         for (part, digest) in disk[id]?.encoded ?? [:] where study.encoding.parts[part].kept?.digest != digest {
             if study.encoding.parts[part].pending == nil { fail("\(id) lost part \(part)") }
+        }
+        if !study.plan.mixesClasses, study.encoding.done > 0, study.numericsClass.isEmpty { fail("\(id) has pictures of no class") }
+        for lease in coordinator.leases.values where !study.plan.mixesClasses && lease.id.work.study == id {
+            if case .preview = lease.id.work { continue }
+            guard coordinator.workers[lease.worker]?.numericsClass != study.numericsClass else { continue }
+            fail("\(lease.id) of class \(study.numericsClass) is with \(lease.worker)")
         }
         for state in TrialState.allCases where study.counts[state] ?? 0 != study.trials.count(where: { $0.record.state == state }) {
             fail("\(id): miscounted trials")

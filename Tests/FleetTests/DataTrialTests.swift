@@ -61,6 +61,20 @@ struct DataTrialTests {
         #expect(state.best?.vectors == expected.vectors && state.best?.step == 0)
     }
 
+    @Test func initialVectorsOfAnotherShapeAreRefused() throws {
+        var trial = try trial()
+        let good = try slice(0, of: trial)
+        var more = try slice(1, of: trial)
+        more.initial = WireVectors(count: 3, width: FakeTrainer.width, values: Array(repeating: 0, count: 3 * FakeTrainer.width))
+        #expect(throws: WireError.self) { try trial.check(more) }
+        try trial.check(good)
+        trial.keep(good)
+        var wider = try slice(1, of: trial)
+        wider.initial = WireVectors(count: 2, width: 8, values: Array(repeating: 0, count: 16))
+        #expect(throws: WireError.self) { try trial.check(wider) }
+        try trial.check(try slice(1, of: trial))
+    }
+
     /// Segment by segment, each from the one before, as after restarts; the digests of one worker's segments come out.
     @Test func slicesAddUpToTheSegmentsOfOneWorker() throws {
         var last: WireSegmentResult?

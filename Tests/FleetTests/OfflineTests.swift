@@ -69,7 +69,7 @@ struct OfflineTests {
         let status = FleetStatus(
             program: "test 1", endpoint: "tcp://127.0.0.1:7400", uptimeSeconds: 12.5, problems: ["p"], waitingTrials: 4, transfers: 2,
             transferBytesPerSecond: 1 << 30, studies: [study], workers: [worker])
-        let frames = try WireCodec.encode(WireEnvelope(.statusReply(status.wire), requestID: 1))
+        let frames = try WireCodec.encode(WireEnvelope(.statusReply(status.wire(listsAll: true)), requestID: 1))
         #expect(try FleetStatus(WireCodec.decode(frames, at: .peer).statusReply) == status)
     }
 
@@ -78,7 +78,7 @@ struct OfflineTests {
             index: 0, state: .waiting, step: 0, totalSteps: 20, worker: "", attempt: 0, failure: "", checkpointPath: "")
         let study = FleetStatus.Study(id: "1", name: "s", state: .waiting, created: Date(timeIntervalSince1970: 0), trials: [trial])
         let status = FleetStatus(program: "test 1", endpoint: "e", uptimeSeconds: 0, studies: [study])
-        let frames = try WireCodec.encode(WireEnvelope(.statusReply(status.wire), requestID: 1))
+        let frames = try WireCodec.encode(WireEnvelope(.statusReply(status.wire(listsAll: true)), requestID: 1))
         #expect(try FleetStatus(WireCodec.decode(frames, at: .peer).statusReply) == status)
     }
 

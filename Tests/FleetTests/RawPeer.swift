@@ -40,10 +40,15 @@ final class RawPeer: Sendable {
 
     /// The first message that `select` takes; messages before it are dropped.
     func next<Value>(seconds: Double = 5, _ select: (WireEnvelope.OneOf_Payload) -> Value?) async throws -> Value {
+        try await nextEnvelope(seconds: seconds) { $0.payload.flatMap(select) }
+    }
+
+    /// The same with all that is around the payload.
+    func nextEnvelope<Value>(seconds: Double = 5, _ select: (WireEnvelope) -> Value?) async throws -> Value {
         let end = ContinuousClock.now + .milliseconds(Int64(seconds * 1000))
         while ContinuousClock.now < end {
             while let frames = inbox.take() {
-                if let payload = try WireCodec.decode(frames, at: .peer).payload, let value = select(payload) { return value }
+                if let value = select(try WireCodec.decode(frames, at: .peer)) { return value }
             }
             try await Task.sleep(for: .milliseconds(5))
         }

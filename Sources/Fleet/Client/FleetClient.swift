@@ -40,6 +40,20 @@ package struct FleetClient: Sendable {
         var request = WireStatusRequest()
         if let study { request.study = study }
         request.allTrials = allTrials
+        var status = try status(request)
+        for index in status.studies.indices {
+            while let next = status.studies[index].nextTrial {
+                (request.study, request.allTrials, request.fromTrial) = (status.studies[index].id, true, UInt32(clamping: next))
+                guard let more = try self.status(request).studies.first, more.trials.first?.index == next else { break }
+                status.studies[index].trials += more.trials
+                status.studies[index].nextTrial = more.nextTrial
+            }
+        }
+        return status
+    }
+
+    /// One message's worth.
+    private func status(_ request: WireStatusRequest) throws(FleetError) -> FleetStatus {
         guard case .statusReply(let reply) = try ask(.statusRequest(request)) else { throw unexpected }
         return FleetStatus(reply)
     }

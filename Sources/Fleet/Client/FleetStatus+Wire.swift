@@ -10,10 +10,14 @@ extension FleetStatus {
             program: wire.coordinator.programVersion, endpoint: wire.coordinator.endpoint, uptimeSeconds: wire.coordinator.uptimeSeconds,
             problems: wire.coordinator.problems, waitingTrials: Int(wire.coordinator.waitingTrials),
             transfers: Int(wire.coordinator.transfers), transferBytesPerSecond: Int(clamping: wire.coordinator.transferBytesPerSecond),
-            studies: wire.studies.map(Study.init), workers: wire.workers.map(Worker.init))
+            studies: wire.studies.map(Study.init), workers: wire.workers.map(Worker.init),
+            workersLeftOut: Int(wire.coordinator.workersLeftOut))
     }
 
-    var wire: WireStatusReply {
+    /// As much as fits into one message: first everything but trials, then trials, study by study.
+    ///
+    /// - Parameter listsAll: its studies have all their trials, so that those left out can be asked for.
+    func wire(listsAll: Bool) -> WireStatusReply {
         var wire = WireStatusReply()
         wire.coordinator.programVersion = program
         wire.coordinator.uptimeSeconds = uptimeSeconds
@@ -22,8 +26,25 @@ extension FleetStatus {
         wire.coordinator.waitingTrials = UInt32(clamping: waitingTrials)
         wire.coordinator.transfers = UInt32(clamping: transfers)
         wire.coordinator.transferBytesPerSecond = UInt64(clamping: transferBytesPerSecond)
-        wire.studies = studies.map(\.wire)
-        wire.workers = workers.map(\.wire)
+        var budget = ReplyBudget()
+        wire.studies = studies.map { $0.wire(&budget) }
+        for worker in workers {
+            let row = worker.wire
+            // Half of the room is for trials.
+            guard budget.take(row.cost, leaving: 0.5) else { break }
+            wire.workers.append(row)
+        }
+        wire.coordinator.workersLeftOut = UInt32(clamping: workersLeftOut + workers.count - wire.workers.count)
+        for (index, study) in studies.enumerated() {
+            for trial in study.trials {
+                let row = trial.wire
+                guard budget.take(row.cost) else {
+                    if listsAll { wire.studies[index].nextTrial = row.index }
+                    break
+                }
+                wire.studies[index].trials.append(row)
+            }
+        }
         return wire
     }
 }
@@ -47,10 +68,12 @@ extension FleetStatus.Study {
                 complete: Int(wire.trialsComplete), failed: Int(wire.trialsFailed), pruned: Int(wire.trialsPruned)),
             bestTrial: wire.hasBestTrial ? Int(wire.bestTrial) : nil, encodedParts: Int(wire.encodedParts),
             encodeParts: Int(wire.encodeParts), failure: wire.failure, remainingSeconds: wire.hasEtaSeconds ? wire.etaSeconds : nil,
-            parallel: wire.parallel, stepsDone: wire.stepsDone, stepsTotal: wire.stepsTotal)
+            parallel: wire.parallel, stepsDone: wire.stepsDone, stepsTotal: wire.stepsTotal,
+            nextTrial: wire.hasNextTrial ? Int(wire.nextTrial) : nil)
     }
 
-    fileprivate var wire: WireStudyStatus {
+    /// Without its trials.
+    fileprivate func wire(_ budget: inout ReplyBudget) -> WireStudyStatus {
         var wire = WireStudyStatus()
         wire.studyID = id
         wire.name = name
@@ -64,7 +87,6 @@ extension FleetStatus.Study {
             case .cancelled: .cancelled
             }
         wire.createdMs = Int64((created.timeIntervalSince1970 * 1000).rounded())
-        wire.trials = trials.map(\.wire)
         wire.priority = Int32(clamping: priority)
         wire.trialCount = UInt32(clamping: counts.all)
         wire.trialsWaiting = UInt32(clamping: counts.waiting)
@@ -80,6 +102,8 @@ extension FleetStatus.Study {
         wire.parallel = parallel
         wire.stepsDone = stepsDone
         wire.stepsTotal = stepsTotal
+        if let nextTrial { wire.nextTrial = UInt32(clamping: nextTrial) }
+        _ = budget.take(ReplyBudget.Cost(elements: 8, bytes: 256 + name.utf8.count + wire.failure.utf8.count))
         return wire
     }
 }

@@ -18,6 +18,8 @@ package struct FleetStatus: Sendable, Hashable, Codable {
     package var studies: [Study] = []
     /// By name.
     package var workers: [Worker] = []
+    /// Workers for which a message had no room.
+    package var workersLeftOut = 0
 
     package enum StudyState: String, Sendable, Hashable, Codable {
         case waiting, running, paused, complete, failed, cancelled
@@ -52,6 +54,8 @@ package struct FleetStatus: Sendable, Hashable, Codable {
         package var parallel = "trials"
         package var stepsDone = 0.0
         package var stepsTotal = 0.0
+        /// The first trial for which a message had no room; nil if all that were asked for are here.
+        package var nextTrial: Int?
 
         /// The trial with the lowest evaluation loss, if it is among those listed.
         package var best: Trial? { bestTrial.flatMap { index in trials.first { $0.index == index } } }

@@ -18,6 +18,8 @@ struct CheckpointKeeper {
     private let ledger: Ledger
     private let program: String
     private var trials: [TrialID: Story] = [:]
+    /// The last evaluations of trials whose files were found in order after a restart.
+    private var resumed: [TrialID: Double] = [:]
     private var overdue: [TrialID: (due: ContinuousClock.Instant, study: StudyRow)] = [:]
     /// What is wrong with a trial's file.
     private(set) var problems: [TrialID: String] = [:]
@@ -30,7 +32,7 @@ struct CheckpointKeeper {
     }
 
     /// The loss of a trial's last evaluation, as far as its results were read.
-    func evaluationLoss(of trial: TrialID) -> Double? { trials[trial]?.evaluations.loss.last }
+    func evaluationLoss(of trial: TrialID) -> Double? { trials[trial]?.evaluations.loss.last ?? resumed[trial] }
 
     /// Writes the trial's file anew after results went into the ledger.
     mutating func resultsAccepted(_ results: [WireSegmentResult], of trial: TrialID, in study: StudyRow) {
@@ -57,12 +59,20 @@ struct CheckpointKeeper {
         let path = home.checkpoint(study: study.plan.name, trial: trial.index).path
         if hasEnded, FileManager.default.fileExists(atPath: path) {
             paths[trial] = path
+            resumed[trial] = (try? lastEvaluation(of: trial)) ?? nil
         } else if let checkpoint = try? Checkpoint.read(from: path), checkpoint.optimizer.step == step, checkpoint.study == study.plan.name
         {
             paths[trial] = path
+            resumed[trial] = checkpoint.evaluation.loss.last
         } else {
             refresh(trial, in: study)
         }
+    }
+
+    /// From the newest result that has one, so that not every file has to be read.
+    private func lastEvaluation(of trial: TrialID) throws -> Double? {
+        if let last = try ledger.lastPayload(of: trial).map({ try WireSegmentResult(stored: $0) })?.evaluations.last { return last.loss }
+        return try ledger.payloads(of: trial).lazy.reversed().compactMap { try? WireSegmentResult(stored: $0).evaluations.last?.loss }.first
     }
 
     /// Forgets the history of trials that have ended; their files stay.

@@ -65,6 +65,16 @@ extension CoordinatorHandler {
         run(.workerGoodbye(worker), &context)
     }
 
+    private static let rememberedNames = 4096
+
+    /// Keeps a worker's name for logs that mention it later; too many of those that are gone are forgotten.
+    private mutating func remember(_ name: String, of worker: WorkerID) {
+        if workerNames.count >= Self.rememberedNames, workerNames[worker] == nil {
+            workerNames = workerNames.filter { coordinator.knows($0.key) || sessions.peer(of: $0.key) != nil }
+        }
+        workerNames[worker] = name
+    }
+
     // MARK: - Joining
 
     /// The bearer of a one-time token names its own key.
@@ -133,7 +143,9 @@ extension CoordinatorHandler {
         let about = worker.map { _ in
             WorkerDescription(
                 name: hello.name, host: hello.host, processID: Int(hello.pid), threads: Int(hello.threads), cpu: hello.cpu,
-                program: hello.programVersion, numericsClass: hello.numericsClass)
+                program: hello.programVersion,
+                // Those that name no class are of one class; no name at all would mean any class.
+                numericsClass: hello.numericsClass.isEmpty ? "unnamed" : hello.numericsClass, key: peer.key?.z85 ?? "")
         }
         guard
             let session = sessions.open(
@@ -153,7 +165,7 @@ extension CoordinatorHandler {
         welcome.coordinatorRun = runName
         turn.say(.welcome(welcome), to: peer, requestID: requestID)
         guard let worker, let about else { return }
-        workerNames[worker] = about.name
+        remember(about.name, of: worker)
         logger.info("worker \(hello.name) joined", metadata: ["worker": "\(worker)", "host": "\(hello.host)", "pid": "\(hello.pid)"])
         note("joined", worker: worker, "on \(hello.host), process \(hello.pid)")
         run(.workerHello(worker, about), &context)

@@ -45,6 +45,8 @@ extension CoordinatorHandler {
             if record.state.isTerminal { checkpoints.release(record.trial) }
         case .recordStudy(let study, let priority, let isPaused):
             stage { ledger throws(FleetError) in try ledger.record(study: study, priority: priority, isPaused: isPaused) }
+        case .recordClass(let study, let numericsClass):
+            stage { ledger throws(FleetError) in try ledger.record(numericsClass, of: study) }
         case .studyFinished(let study, let state, let reason):
             stage { ledger throws(FleetError) in try ledger.setState(state, reason: reason, of: study) }
             logger.info("study \(studies[study]?.plan.name ?? "?") is \(state.rawValue)\(reason.isEmpty ? "" : ": \(reason)")")
@@ -88,70 +90,6 @@ extension CoordinatorHandler {
         do throws(FleetError) { try write(ledger) } catch { turn.failure = error }
     }
 
-    // MARK: - Grants
-
-    private mutating func grant(_ grant: Coordination.Grant) -> [Event] {
-        guard let study = studies[grant.lease.work.study] else { return [.grantNotPersisted(grant.lease)] }
-        do {
-            let brief = try briefs.brief(for: grant.lease.work, of: study)
-            switch grant.lease.work {
-            case .train(let trial):
-                try ledger.recordGrant(grant, of: trial)
-                note("granted", work: grant.lease.work, worker: grant.worker, "steps \(grant.fromStep) to \(grant.toStep)")
-                return say(.trainGrant(try trainGrant(grant, trial, brief)), to: grant.worker)
-            case .gradient(let trial, _, _), .evaluate(let trial, _, _):
-                var message = WireSliceGrant()
-                message.leases = [grant.lease.wire]
-                message.brief = brief.digest
-                message.deadlineMs = deadline
-                if let state = dataTrials[trial]?.state {
-                    message.vectors = WireVectors(count: state.count, width: state.width, values: state.embedding)
-                }
-                return say(.sliceGrant(message), to: grant.worker)
-            case .encode:
-                note("granted", work: grant.lease.work, worker: grant.worker, "\(grant.lease.work)")
-                return say(.pieceGrant(pieceGrant(grant, brief)), to: grant.worker)
-            case .preview(let trial, let step):
-                var message = pieceGrant(grant, brief)
-                guard let payload = try ledger.payload(of: trial, endingAt: step) else {
-                    throw Ledger.damaged(ledger.path, "the result before step \(step) is missing")
-                }
-                let state = try TrainingState(WireSegmentResult(stored: payload).after)
-                message.vectors = WireVectors(count: state.count, width: state.width, values: state.embedding)
-                return say(.pieceGrant(message), to: grant.worker)
-            }
-        } catch {
-            turn.failure = turn.failure ?? (error as? FleetError) ?? FleetError(.storage, "\(error)")
-            return [.grantNotPersisted(grant.lease)]
-        }
-    }
-
-    private var deadline: UInt32 { UInt32(clamping: options.settings.lease.wholeMilliseconds) }
-
-    private func trainGrant(_ grant: Coordination.Grant, _ trial: TrialID, _ brief: Brief) throws -> WireTrainGrant {
-        var message = WireTrainGrant()
-        if grant.fromStep > 0 {
-            guard let payload = try ledger.payload(of: trial, endingAt: grant.fromStep) else {
-                throw Ledger.damaged(ledger.path, "the result before step \(grant.fromStep) is missing")
-            }
-            message.state = try WireSegmentResult(stored: payload).after
-        }
-        message.lease = grant.lease.wire
-        message.brief = brief.digest
-        message.fromStep = UInt32(grant.fromStep)
-        message.toStep = UInt32(grant.toStep)
-        message.deadlineMs = deadline
-        return message
-    }
-
-    private func pieceGrant(_ grant: Coordination.Grant, _ brief: Brief) -> WirePieceGrant {
-        var message = WirePieceGrant()
-        message.lease = grant.lease.wire
-        message.brief = brief.digest
-        message.deadlineMs = deadline
-        return message
-    }
-
     // MARK: - Results
 
     private mutating func persist(_ report: SegmentReport, _ shelf: Shelf) -> Event {
@@ -174,7 +112,7 @@ extension CoordinatorHandler {
     }
 
     private mutating func persist(_ report: PieceReport) -> Event {
-        let bytes = arrivingPieceBytes
+        let bytes = arrivingPiece?.report == report ? arrivingPiece?.bytes ?? 0 : 0
         stage { ledger throws(FleetError) in
             try ledger.add(report, bytes: bytes, received: Int64(Date().timeIntervalSince1970 * 1000))
         }
@@ -192,7 +130,8 @@ extension CoordinatorHandler {
     }
 
     private mutating func acknowledge(_ report: PieceReport, _ answer: Acknowledgement) -> [Event] {
-        acknowledge(report.lease, of: report.worker, answer, requestID: 0)
+        let requestID = arrivingPiece?.report == report ? arrivingPiece?.requestID ?? 0 : 0
+        return acknowledge(report.lease, of: report.worker, answer, requestID: requestID)
     }
 
     private mutating func acknowledge(

@@ -17,7 +17,7 @@ extension CoordinatorHandler {
             switch payload {
             case .statusRequest(let request):
                 let study = request.hasStudy ? try requireStudy(request.study).plan.id : nil
-                answer(.statusReply(status(of: study, allTrials: request.allTrials, now: context.now).wire))
+                answer(.statusReply(statusReply(to: request, of: study, now: context.now)))
             case .submitStudy(let submission): submit(submission, from: peer, requestID, &context)
             case .explainRequest(let request):
                 var reply = WireExplainReply()
@@ -98,7 +98,8 @@ extension CoordinatorHandler {
     private func log(_ request: WireLogRequest) throws(FleetError) -> WireLogReply {
         var reply = WireLogReply()
         let limit = min(max(1, Int(request.limit)), 5000)
-        reply.entries = try ledger.events(after: Int64(clamping: request.after), target: request.target, limit: limit).map(\.wire)
+        let found = try ledger.events(after: Int64(clamping: request.after), target: request.target, limit: limit)
+        reply.entries = ReplyBudget.newest(found.map(\.wire))
         return reply
     }
 
@@ -110,13 +111,15 @@ extension CoordinatorHandler {
             throw FleetError(.notFound, "study \(study.plan.name) has trials 0 to \(study.plan.trialCount - 1), not \(index)")
         }
         let path = home.checkpoint(study: study.plan.name, trial: index)
-        guard let file = try? Data(contentsOf: path), !file.isEmpty else {
-            throw FleetError(.notFound, "trial \(index) of study \(study.plan.name) has no checkpoint yet; try again later")
-        }
-        guard file.count < WireLimits.messageBytes - 1024 else {
+        let none = FleetError(.notFound, "trial \(index) of study \(study.plan.name) has no checkpoint yet; try again later")
+        // The size first: a file of gigabytes is not read only to be refused.
+        guard let bytes = try? FileManager.default.attributesOfItem(atPath: path.path)[.size] as? Int, bytes > 0 else { throw none }
+        guard bytes < WireLimits.messageBytes - 1024, let file = try? Data(contentsOf: path), file.count < WireLimits.messageBytes - 1024
+        else {
             throw FleetError(
-                .refused, "the checkpoint has \(file.count) bytes, too many for a message; copy \(path.path) from the coordinator's box")
+                .refused, "the checkpoint has \(bytes) bytes, too many for a message; copy \(path.path) from the coordinator's box")
         }
+        guard !file.isEmpty else { throw none }
         var reply = WireCheckpointReply()
         reply.trial = UInt32(index)
         reply.file = file
@@ -130,8 +133,12 @@ extension CoordinatorHandler {
         if command.kind == .drain {
             let worker = try requireWorker(command.target)
             let state = coordinator.snapshot(now: Instant(context.now)).workers.first { $0.id == worker }
-            (reply.id, reply.name, reply.wasSo) = (worker.rawValue, name(of: worker), state?.state == .draining)
-            reply.count = UInt32(clamping: state?.leases.count ?? 0)
+            guard let state, state.state != .lost else {
+                let silence = state.map { ", silent for \($0.silence.wholeMilliseconds / 1000) s" } ?? ""
+                throw FleetError(.notFound, "worker \(name(of: worker)) is gone\(silence); there is nothing to drain")
+            }
+            (reply.id, reply.name, reply.wasSo) = (worker.rawValue, name(of: worker), state.state == .draining)
+            reply.count = UInt32(clamping: state.leases.count)
             run(.workerDrained(worker), &context)
             return reply
         }

@@ -47,6 +47,7 @@ extension CoordinatorHandler {
         _ payload: WireEnvelope.OneOf_Payload, of worker: WorkerID, _ session: Session, from peer: PeerID, _ requestID: UInt64,
         _ context: inout LoopContext
     ) {
+        reintroduce(worker, session, before: payload, &context)
         switch payload {
         case .heartbeat(let heartbeat):
             guard heartbeat.session == session.name else {
@@ -54,8 +55,6 @@ extension CoordinatorHandler {
             }
             sessions.note(preparing: heartbeat.progress.first { !$0.preparing.isEmpty }?.preparing ?? "", by: peer)
             turn.say(.heartbeatReply(WireHeartbeatReply()), to: peer, requestID: requestID)
-            // One that was silent for so long that it was forgotten, though its connection lived.
-            if !coordinator.knows(worker), let about = session.about { run(.workerHello(worker, about), &context) }
             run(.workerHeartbeat(worker, holding: heartbeat.progress.compactMap(LeaseProgress.init)), &context)
             if heartbeat.draining { run(.workerDrained(worker), &context) }
         case .briefRequest(let request):
@@ -83,6 +82,19 @@ extension CoordinatorHandler {
         default:
             refuse(.refused, "workers cannot ask for this; connect as a client", peer, requestID)
         }
+    }
+
+    /// A worker that was silent for so long that it was forgotten, though its conversation lived.
+    ///
+    /// Nothing that it says means anything before the coordinator knows its class.
+    private mutating func reintroduce(
+        _ worker: WorkerID, _ session: Session, before payload: WireEnvelope.OneOf_Payload, _ context: inout LoopContext
+    ) {
+        switch payload {
+        case .goodbye, .errorReply: return
+        default: break
+        }
+        if !coordinator.knows(worker), let about = session.about { run(.workerHello(worker, about), &context) }
     }
 
     private mutating func receive(
@@ -129,8 +141,10 @@ extension CoordinatorHandler {
         guard let bytes = blobs.size(of: result.blob.digest) else {
             return unusable(WireError(.invalid, "a result's blob is not here; put it first"), of: worker, peer, requestID)
         }
-        arrivingPieceBytes = UInt64(clamping: bytes)
-        run(.pieceResult(PieceReport(worker: worker, lease: lease, digest: result.blob.digest.hexadecimal)), &context)
+        let report = PieceReport(worker: worker, lease: lease, digest: result.blob.digest.hexadecimal)
+        arrivingPiece = ArrivingPiece(report: report, bytes: UInt64(clamping: bytes), requestID: requestID)
+        run(.pieceResult(report), &context)
+        arrivingPiece = nil
     }
 
     private mutating func unusable(_ error: any Error, of worker: WorkerID, _ peer: PeerID, _ requestID: UInt64) {

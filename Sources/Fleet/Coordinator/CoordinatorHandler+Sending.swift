@@ -28,7 +28,7 @@ extension CoordinatorHandler {
     /// Sending may show that somebody is gone, which may change things again; so it goes on until nothing is left to say.
     mutating func endTurn(in context: inout LoopContext) {
         guard !isKilled else { return }
-        // Each round is caused by a worker that vanished, and a worker vanishes once.
+        // Each round is caused by a worker that vanished, which it does once, or by a grant that does not fit, whose trial ends with it.
         for _ in 0..<1000 {
             guard settle(&context) else { break }
             let messages = turn.takeMessages()
@@ -98,9 +98,18 @@ extension CoordinatorHandler {
 
     /// - Returns: the worker that this peer was and is no more.
     private mutating func deliver(_ message: Turn.Message, _ context: inout LoopContext) -> WorkerID? {
+        let frames: [Data]
         do {
-            try context.send(try encode(message), to: message.peer, on: socket)
-        } catch let error as SocketError where error.code == .unreachable {
+            frames = try encode(message)
+        } catch {
+            // It would not fit the next time either.
+            logger.error("could not say it: \(error)")
+            if let lease = message.payload.grantedLease { run(impossible(lease, error), &context) }
+            return nil
+        }
+        do {
+            try context.send(frames, to: message.peer, on: socket)
+        } catch  where error.code == .unreachable {
             return sessions.close(message.peer)
         } catch {
             // A peer that is slow: heartbeats and deadlines decide about it.
@@ -138,4 +147,16 @@ extension CoordinatorHandler {
     }
 
     func name(of trial: TrialID) -> String { "trial \(trial.index) of study \(studies[trial.study]?.plan.name ?? "?")" }
+}
+
+extension WireEnvelope.OneOf_Payload {
+    /// The lease of a grant, or the first of them.
+    fileprivate var grantedLease: LeaseID? {
+        switch self {
+        case .trainGrant(let grant): LeaseID(grant.lease)
+        case .sliceGrant(let grant): grant.leases.first.flatMap { LeaseID($0) }
+        case .pieceGrant(let grant): LeaseID(grant.lease)
+        default: nil
+        }
+    }
 }

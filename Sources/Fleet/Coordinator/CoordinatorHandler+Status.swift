@@ -3,6 +3,7 @@
 import Access
 import Coordination
 import Foundation
+import WireMessages
 import ZeroMQ
 
 extension CoordinatorHandler {
@@ -10,23 +11,31 @@ extension CoordinatorHandler {
     private static let listedTrials = 20
 
     /// The state of the fleet, or of it and one study.
-    func status(of study: StudyID? = nil, allTrials: Bool = false, now: ContinuousClock.Instant) -> FleetStatus {
+    ///
+    /// - Parameter first: of the trials only those from this index on.
+    func status(of study: StudyID? = nil, allTrials: Bool = false, from first: Int = 0, now: ContinuousClock.Instant) -> FleetStatus {
         let snapshot = coordinator.snapshot(now: Instant(now), study: study)
         let names = Dictionary(uniqueKeysWithValues: snapshot.workers.map { ($0.id, $0.about.name) })
         let transfers = blobs.transfers
         return FleetStatus(
             program: options.program, endpoint: endpoint.description, uptimeSeconds: (now - started).inSeconds,
             problems: (storageProblem.map { [$0] } ?? []) + checkpoints.problems + shownAccessProblems,
-            waitingTrials: snapshot.studies.reduce(0) { $0 + ($1.counts[.waiting] ?? 0) }, transfers: transfers.count,
+            waitingTrials: coordinator.waitingTrials, transfers: transfers.count,
             transferBytesPerSecond: transfers.bytesPerSecond,
-            studies: snapshot.studies.map { self.study($0, names: names, allTrials: allTrials || study != nil) },
+            studies: snapshot.studies.map { self.study($0, names: names, allTrials: allTrials || study != nil, from: first) },
             workers: snapshot.workers.map(worker))
     }
 
-    private func study(_ study: Snapshot.Study, names: [WorkerID: String], allTrials: Bool) -> FleetStatus.Study {
+    /// A status as a message: as much as fits.
+    func statusReply(to request: WireStatusRequest, of study: StudyID?, now: ContinuousClock.Instant) -> WireStatusReply {
+        let status = status(of: study, allTrials: request.allTrials, from: study == nil ? 0 : Int(request.fromTrial), now: now)
+        return status.wire(listsAll: study != nil || request.allTrials)
+    }
+
+    private func study(_ study: Snapshot.Study, names: [WorkerID: String], allTrials: Bool, from first: Int) -> FleetStatus.Study {
         let shown =
             allTrials || study.trials.count <= Self.listedTrials
-            ? study.trials
+            ? Array(study.trials.dropFirst(first))
             : study.trials.filter { $0.state == .running || $0.id == study.bestTrial || $0.alarms > 0 }.prefix(500).map { $0 }
         return FleetStatus.Study(study, created: studies[study.id]?.created ?? 0, trials: shown, names: names) { trial in
             let known = checkpoints[trial]

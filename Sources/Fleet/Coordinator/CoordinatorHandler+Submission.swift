@@ -41,7 +41,11 @@ struct PreparedSubmission: Sendable {
             self.manifest = manifest
         }
         let all = study.trials
-        trials = study.search == nil ? [study.canonicalJSON()] : try (0..<all.count).map { try all.study($0).canonicalJSON() }
+        let settings = study.search == nil ? [study] : try (0..<all.count).map { try all.study($0) }
+        trials = settings.map { $0.canonicalJSON() }
+        try SubmissionLimits.check(
+            study, trials: zip(settings, trials).map { ($0, $1) }, manifest: manifest, width: SubmissionLimits.width(manifest, in: store),
+            source: source)
         if let manifest, manifest.pictureCount == 0 { throw FleetError(.invalid, "\(source): the study has no pictures") }
     }
 

@@ -37,7 +37,7 @@ struct CoordinatorHandler: LoopHandler {
     /// The result that is being handled: its bytes are needed if the coordinator wants it on disk.
     var arriving: ArrivingResult?
     var arrivingSlice: WireSliceResult?
-    var arrivingPieceBytes: UInt64 = 0
+    var arrivingPiece: ArrivingPiece?
     /// What the disk said last; nil once it works again.
     var storageProblem: String?
     /// Refused keys and the like, newest last.
@@ -56,6 +56,12 @@ struct CoordinatorHandler: LoopHandler {
 
     private static let brokenHandshakes =
         "connections without a valid handshake were closed: no key, another coordinator's, or a program of protocol 1, which had none"
+
+    struct ArrivingPiece {
+        let report: PieceReport
+        let bytes: UInt64
+        let requestID: UInt64
+    }
 
     init(
         _ options: CoordinatorOptions, home: Home, ledger: Ledger, shared: SharedStatus, checkpoints: CheckpointService, doors: Doors,

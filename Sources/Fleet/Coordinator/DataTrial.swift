@@ -69,12 +69,25 @@ struct DataTrial {
             }
         } else {
             guard result.hasInitial else { throw WireError(.invalid, "a first slice comes without the initial vectors") }
+            try checkShape(of: result.initial)
         }
         guard modelDigest.isEmpty || modelDigest == result.modelDigest else {
             throw WireError(.invalid, "a slice was computed with another model than the trial's")
         }
         guard dataDigest.isEmpty || dataDigest == result.dataDigest else {
             throw WireError(.invalid, "a slice was computed with other pictures than the trial's")
+        }
+    }
+
+    /// The initial vectors are as many as the study says, and as wide as those of the other slices.
+    private func checkShape(of initial: WireVectors) throws(WireError) {
+        let first = slices.values.first { $0.hasInitial }?.initial
+        let width = first?.width ?? initial.width
+        guard Int(initial.count) == study.pseudoword.vectors, initial.width == width else {
+            throw WireError(
+                .invalid,
+                "a first slice has \(initial.count) initial vectors of width \(initial.width); expected \(study.pseudoword.vectors) of \(width)"
+            )
         }
     }
 

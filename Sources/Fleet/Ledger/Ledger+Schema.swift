@@ -102,6 +102,9 @@ extension Ledger {
                     );
                     """)
         }
+        migrator.registerMigration("3 the class of a study") { database in
+            try database.execute(sql: "ALTER TABLE studies ADD COLUMN class TEXT NOT NULL DEFAULT ''")
+        }
         return migrator
     }
 }

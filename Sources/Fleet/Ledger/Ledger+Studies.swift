@@ -113,6 +113,10 @@ extension Ledger {
         }
     }
 
+    func record(_ numericsClass: String, of study: StudyID) throws(FleetError) {
+        try stage { try $0.execute(sql: "UPDATE studies SET class = ? WHERE id = ?", arguments: [numericsClass, study.rawValue]) }
+    }
+
     func record(_ record: TrialRecord) throws(FleetError) {
         try stage { database in
             // The attempt number never goes back, whatever is written after it.
@@ -150,7 +154,8 @@ extension Ledger {
                 let pieces = try pieces(of: plan.id, database)
                 return StudyFacts(
                     plan: plan, state: state, priority: row["priority"], isPaused: row["paused"], encoded: pieces.encoded,
-                    failure: row["failure"], trials: try trialFacts(of: plan, previews: pieces.previews, database))
+                    failure: row["failure"], numericsClass: row["class"],
+                    trials: try trialFacts(of: plan, previews: pieces.previews, database))
             }
         }
     }

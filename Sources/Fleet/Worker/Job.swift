@@ -15,6 +15,16 @@ final class Job: Sendable {
         case slice(SliceRequest.Kind, trial: Int, step: Int, slice: Int, vectors: VectorRows?)
         case encode(part: Int)
         case preview(VectorRows)
+
+        /// Whether both have the same answer, for leases on the same work.
+        func isSame(as other: Task) -> Bool {
+            switch (self, other) {
+            case (.train(let trial, let from, let end, _), .train(let itsTrial, let itsFrom, let itsEnd, _)):
+                (trial, from, end) == (itsTrial, itsFrom, itsEnd)
+            case (.slice, .slice), (.encode, .encode), (.preview, .preview): true
+            default: false
+            }
+        }
     }
 
     let task: Task

@@ -52,6 +52,12 @@ extension WorkerHandler {
             outstanding[lease] = nil
             outbox.remove(lease.fileName)
             if item.step != nil { fail(lease, .internal, "the coordinator refused the result: \(reply.message)", &context) }
+        case .internal where asked.values.contains { $0.requestID == requestID }:
+            // The brief that was asked for cannot be told, and asking again would go on for ever.
+            let digest = asked.first { $0.value.requestID == requestID }?.key
+            let hopeless = held.filter { $0.job == nil && $0.briefDigest == digest }
+            held.removeAll { $0.job == nil && $0.briefDigest == digest }
+            for work in hopeless { fail(work.lease, .internal, "what it is about cannot be told: \(reply.message)", &context) }
         default:
             logger.warning("the coordinator answers: \(reply.message)")
         }

@@ -86,10 +86,14 @@ extension WorkerHandler {
     }
 
     private mutating func take(_ lease: WireLease, _ brief: Data, _ task: Job.Task, _ context: inout LoopContext) {
-        if let index = held.firstIndex(where: { $0.lease.isForSameWork(as: lease) }), held[index].job?.isCancelled != true {
-            // The same work under a newer attempt: what was computed so far is as good as ever.
-            held[index].lease = lease
-            return
+        if let index = held.firstIndex(where: { $0.lease.isForSameWork(as: lease) && $0.job?.isCancelled != true }) {
+            if held[index].task.isSame(as: task), held[index].briefDigest == brief {
+                // The same work under a newer attempt: what was computed so far is as good as ever.
+                held[index].lease = lease
+                return
+            }
+            // Other steps of the same trial: nobody needs the earlier ones any more.
+            stop(held[index].lease)
         }
         var work = Held(lease: lease, briefDigest: brief, task: task)
         if let known = briefs[brief] {
@@ -120,14 +124,15 @@ extension WorkerHandler {
     }
 
     private mutating func callOff(_ cancel: WireCancelLease) {
-        guard let index = held.firstIndex(where: { $0.lease.isForSameWork(as: cancel.lease) }) else { return }
-        guard held[index].lease.attempt <= cancel.lease.attempt else { return }
-        if let job = held[index].job {
-            if !job.isCancelled, !cancel.lease.isSlice { logger.info("stopping \(cancel.lease.shown): \(cancel.reason)") }
-            job.cancel()
-        } else {
-            held.remove(at: index)
-        }
+        let meant = held.map(\.lease).filter { $0.isForSameWork(as: cancel.lease) && $0.attempt <= cancel.lease.attempt }
+        if !meant.isEmpty, !cancel.lease.isSlice { logger.info("stopping \(cancel.lease.shown): \(cancel.reason)") }
+        meant.forEach { stop($0) }
+    }
+
+    /// Stops what is being computed, and drops what is not.
+    private mutating func stop(_ lease: WireLease) {
+        for work in held where work.lease == lease { work.job?.cancel() }
+        held.removeAll { $0.lease == lease && $0.job == nil }
     }
 
     // MARK: - Results
@@ -143,7 +148,11 @@ extension WorkerHandler {
                 hold(lease, .segmentResult(result), step: Int(result.toStep), &context)
             case .slice(let slice, let seconds):
                 // A slice that cannot be sent is computed again by whoever gets it: nobody waits for this one.
-                if !job.isCancelled { send(.sliceResult(try WireSliceResult(slice, seconds: seconds, lease: lease)), &context) }
+                guard !job.isCancelled else { break }
+                let result = try WireSliceResult(slice, seconds: seconds, lease: lease)
+                if let problem = send(.sliceResult(result), &context) {
+                    throw SegmentFailure(.input, "the slice cannot be sent: \(problem)")
+                }
             case .piece(let digest, let bytes):
                 var result = WirePieceResult()
                 result.lease = lease
@@ -163,11 +172,7 @@ extension WorkerHandler {
 
     mutating func fail(_ lease: WireLease, _ kind: FailureKind, _ message: String, _ context: inout LoopContext) {
         if kind != .cancelled { logger.error("\(lease.shown): \(message)") }
-        var failure = WireLeaseFailed()
-        failure.lease = lease
-        failure.kind = kind.wire
-        failure.message = message.isEmpty ? "no reason was given" : WireText.clipped(message)
-        hold(lease, .leaseFailed(failure), step: nil, &context)
+        hold(lease, .leaseFailed(WireLeaseFailed(lease, kind.wire, message)), step: nil, &context)
     }
 
     /// Keeps a message until it is acknowledged, and sends it now if there is anybody to send it to.

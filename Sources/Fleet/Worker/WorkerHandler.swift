@@ -47,6 +47,12 @@ struct WorkerHandler: LoopHandler {
         var requestID: UInt64 = 0
     }
 
+    /// A question about a brief, and the number under which it was asked.
+    struct Question {
+        let sent: ContinuousClock.Instant
+        let requestID: UInt64
+    }
+
     let options: WorkerOptions
     let id: String
     let compute: ComputeThread
@@ -60,7 +66,7 @@ struct WorkerHandler: LoopHandler {
     /// In the order in which they are computed.
     var held: [Held] = []
     var briefs: [Data: Brief] = [:]
-    var asked: [Data: ContinuousClock.Instant] = [:]
+    var asked: [Data: Question] = [:]
     var outstanding: [WireLease: Outstanding] = [:]
     var requests: UInt64 = 0
     var isDraining = false
@@ -161,20 +167,7 @@ struct WorkerHandler: LoopHandler {
         var heartbeat = WireHeartbeat()
         heartbeat.session = conversation.session
         heartbeat.draining = isDraining
-        heartbeat.progress = held.prefix(WireLimits.leases / 2).map { work in
-            if let job = work.job { return job.progress(of: work.lease, at: context.now) }
-            var progress = WireProgress()
-            progress.lease = work.lease
-            progress.preparing = "asking what it is about"
-            return progress
-        }
-        for (lease, item) in outstanding.prefix(WireLimits.leases / 2) {
-            guard let step = item.step else { continue }
-            var progress = WireProgress()
-            progress.lease = lease
-            progress.step = UInt32(clamping: step)
-            heartbeat.progress.append(progress)
-        }
+        heartbeat.progress = shown(at: context.now)
         conversation.nextHeartbeat = context.now + conversation.heartbeat
         phase = .joined(conversation)
         send(.heartbeat(heartbeat), &context)
@@ -202,27 +195,15 @@ struct WorkerHandler: LoopHandler {
         askForBriefs(&context)
     }
 
-    /// Sends what waits for an acknowledgement, again and again until it gets one.
-    mutating func sendOutstanding(_ context: inout LoopContext) {
-        guard case .joined(let conversation) = phase else { return }
-        let pause = max(conversation.heartbeat, .milliseconds(200))
-        for (lease, item) in outstanding {
-            if let sent = item.sent, context.now - sent < pause { continue }
-            outstanding[lease]?.sent = context.now
-            send(item.message, &context)
-            outstanding[lease]?.requestID = requests
-        }
-    }
-
     /// Asks what grants are about, for those that came without anybody having said so.
     mutating func askForBriefs(_ context: inout LoopContext) {
         guard case .joined = phase else { return }
         for digest in Set(held.filter { $0.job == nil }.map(\.briefDigest)) {
-            if let last = asked[digest], context.now - last < .seconds(5) { continue }
-            asked[digest] = context.now
+            if let last = asked[digest], context.now - last.sent < .seconds(5) { continue }
             var request = WireBriefRequest()
             request.brief = digest
             send(.briefRequest(request), &context)
+            asked[digest] = Question(sent: context.now, requestID: requests)
         }
     }
 
@@ -238,19 +219,6 @@ struct WorkerHandler: LoopHandler {
             send(.goodbye(goodbye), &context)
         }
         context.stop()
-    }
-
-    @discardableResult
-    mutating func send(_ payload: WireEnvelope.OneOf_Payload, _ context: inout LoopContext) -> Bool {
-        requests += 1
-        do {
-            try context.send(try WireCodec.encode(WireEnvelope(payload, requestID: requests)), on: socket)
-            return true
-        } catch {
-            // Whatever matters is sent again; a connection that is gone shows as an event.
-            logger.debug("could not send", metadata: ["reason": "\(error)"])
-            return false
-        }
     }
 }
 

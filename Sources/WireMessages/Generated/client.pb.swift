@@ -480,6 +480,9 @@ package nonisolated struct WireStatusRequest: Sendable {
   /// Every trial. Otherwise, for studies of more than 20 trials, only those that run and the best.
   package var allTrials: Bool = false
 
+  /// Only trials from this index on, of one study.
+  package var fromTrial: UInt32 = 0
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
@@ -508,6 +511,9 @@ package nonisolated struct WireCoordinatorStatus: Sendable {
   package var transfers: UInt32 = 0
 
   package var transferBytesPerSecond: UInt64 = 0
+
+  /// Workers for which the message had no room.
+  package var workersLeftOut: UInt32 = 0
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -769,6 +775,16 @@ package nonisolated struct WireStudyStatus: @unchecked Sendable {
     get {_storage._stepsTotal}
     set {_uniqueStorage()._stepsTotal = newValue}
   }
+
+  /// The message is full: trials from this index on are to be asked for with from_trial.
+  package var nextTrial: UInt32 {
+    get {_storage._nextTrial ?? 0}
+    set {_uniqueStorage()._nextTrial = newValue}
+  }
+  /// Returns true if `nextTrial` has been explicitly set.
+  package var hasNextTrial: Bool {_storage._nextTrial != nil}
+  /// Clears the value of `nextTrial`. Subsequent reads from it will return its default value.
+  package mutating func clearNextTrial() {_uniqueStorage()._nextTrial = nil}
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -1332,7 +1348,7 @@ nonisolated extension WireSubmitReply: SwiftProtobuf.Message, SwiftProtobuf._Mes
 
 nonisolated extension WireStatusRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".StatusRequest"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}study\0\u{3}all_trials\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}study\0\u{3}all_trials\0\u{3}from_trial\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1342,6 +1358,7 @@ nonisolated extension WireStatusRequest: SwiftProtobuf.Message, SwiftProtobuf._M
       switch fieldNumber {
       case 1: try { try decoder.decodeSingularStringField(value: &self._study) }()
       case 2: try { try decoder.decodeSingularBoolField(value: &self.allTrials) }()
+      case 3: try { try decoder.decodeSingularUInt32Field(value: &self.fromTrial) }()
       default: break
       }
     }
@@ -1358,12 +1375,16 @@ nonisolated extension WireStatusRequest: SwiftProtobuf.Message, SwiftProtobuf._M
     if self.allTrials != false {
       try visitor.visitSingularBoolField(value: self.allTrials, fieldNumber: 2)
     }
+    if self.fromTrial != 0 {
+      try visitor.visitSingularUInt32Field(value: self.fromTrial, fieldNumber: 3)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
   package static func ==(lhs: WireStatusRequest, rhs: WireStatusRequest) -> Bool {
     if lhs._study != rhs._study {return false}
     if lhs.allTrials != rhs.allTrials {return false}
+    if lhs.fromTrial != rhs.fromTrial {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -1371,7 +1392,7 @@ nonisolated extension WireStatusRequest: SwiftProtobuf.Message, SwiftProtobuf._M
 
 nonisolated extension WireCoordinatorStatus: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".CoordinatorStatus"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}program_version\0\u{3}uptime_seconds\0\u{1}endpoint\0\u{1}problems\0\u{3}waiting_trials\0\u{1}transfers\0\u{3}transfer_bytes_per_second\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}program_version\0\u{3}uptime_seconds\0\u{1}endpoint\0\u{1}problems\0\u{3}waiting_trials\0\u{1}transfers\0\u{3}transfer_bytes_per_second\0\u{3}workers_left_out\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1386,6 +1407,7 @@ nonisolated extension WireCoordinatorStatus: SwiftProtobuf.Message, SwiftProtobu
       case 5: try { try decoder.decodeSingularUInt32Field(value: &self.waitingTrials) }()
       case 6: try { try decoder.decodeSingularUInt32Field(value: &self.transfers) }()
       case 7: try { try decoder.decodeSingularUInt64Field(value: &self.transferBytesPerSecond) }()
+      case 8: try { try decoder.decodeSingularUInt32Field(value: &self.workersLeftOut) }()
       default: break
       }
     }
@@ -1413,6 +1435,9 @@ nonisolated extension WireCoordinatorStatus: SwiftProtobuf.Message, SwiftProtobu
     if self.transferBytesPerSecond != 0 {
       try visitor.visitSingularUInt64Field(value: self.transferBytesPerSecond, fieldNumber: 7)
     }
+    if self.workersLeftOut != 0 {
+      try visitor.visitSingularUInt32Field(value: self.workersLeftOut, fieldNumber: 8)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -1424,6 +1449,7 @@ nonisolated extension WireCoordinatorStatus: SwiftProtobuf.Message, SwiftProtobu
     if lhs.waitingTrials != rhs.waitingTrials {return false}
     if lhs.transfers != rhs.transfers {return false}
     if lhs.transferBytesPerSecond != rhs.transferBytesPerSecond {return false}
+    if lhs.workersLeftOut != rhs.workersLeftOut {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -1648,7 +1674,7 @@ nonisolated extension WireParameter: SwiftProtobuf.Message, SwiftProtobuf._Messa
 
 nonisolated extension WireStudyStatus: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".StudyStatus"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}study_id\0\u{1}name\0\u{1}state\0\u{3}created_ms\0\u{1}trials\0\u{1}priority\0\u{3}trial_count\0\u{3}trials_waiting\0\u{3}trials_running\0\u{3}trials_complete\0\u{3}trials_failed\0\u{3}trials_pruned\0\u{3}best_trial\0\u{3}encoded_parts\0\u{3}encode_parts\0\u{1}failure\0\u{3}eta_seconds\0\u{1}parallel\0\u{3}steps_done\0\u{3}steps_total\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}study_id\0\u{1}name\0\u{1}state\0\u{3}created_ms\0\u{1}trials\0\u{1}priority\0\u{3}trial_count\0\u{3}trials_waiting\0\u{3}trials_running\0\u{3}trials_complete\0\u{3}trials_failed\0\u{3}trials_pruned\0\u{3}best_trial\0\u{3}encoded_parts\0\u{3}encode_parts\0\u{1}failure\0\u{3}eta_seconds\0\u{1}parallel\0\u{3}steps_done\0\u{3}steps_total\0\u{3}next_trial\0")
 
   fileprivate class _StorageClass {
     var _studyID: String = String()
@@ -1671,6 +1697,7 @@ nonisolated extension WireStudyStatus: SwiftProtobuf.Message, SwiftProtobuf._Mes
     var _parallel: String = String()
     var _stepsDone: Double = 0
     var _stepsTotal: Double = 0
+    var _nextTrial: UInt32? = nil
 
       // This property is used as the initial default value for new instances of the type.
       // The type itself is protecting the reference to its storage via CoW semantics.
@@ -1701,6 +1728,7 @@ nonisolated extension WireStudyStatus: SwiftProtobuf.Message, SwiftProtobuf._Mes
       _parallel = source._parallel
       _stepsDone = source._stepsDone
       _stepsTotal = source._stepsTotal
+      _nextTrial = source._nextTrial
     }
   }
 
@@ -1739,6 +1767,7 @@ nonisolated extension WireStudyStatus: SwiftProtobuf.Message, SwiftProtobuf._Mes
         case 18: try { try decoder.decodeSingularStringField(value: &_storage._parallel) }()
         case 19: try { try decoder.decodeSingularDoubleField(value: &_storage._stepsDone) }()
         case 20: try { try decoder.decodeSingularDoubleField(value: &_storage._stepsTotal) }()
+        case 21: try { try decoder.decodeSingularUInt32Field(value: &_storage._nextTrial) }()
         default: break
         }
       }
@@ -1811,6 +1840,9 @@ nonisolated extension WireStudyStatus: SwiftProtobuf.Message, SwiftProtobuf._Mes
       if _storage._stepsTotal.bitPattern != 0 {
         try visitor.visitSingularDoubleField(value: _storage._stepsTotal, fieldNumber: 20)
       }
+      try { if let v = _storage._nextTrial {
+        try visitor.visitSingularUInt32Field(value: v, fieldNumber: 21)
+      } }()
     }
     try unknownFields.traverse(visitor: &visitor)
   }
@@ -1840,6 +1872,7 @@ nonisolated extension WireStudyStatus: SwiftProtobuf.Message, SwiftProtobuf._Mes
         if _storage._parallel != rhs_storage._parallel {return false}
         if _storage._stepsDone != rhs_storage._stepsDone {return false}
         if _storage._stepsTotal != rhs_storage._stepsTotal {return false}
+        if _storage._nextTrial != rhs_storage._nextTrial {return false}
         return true
       }
       if !storagesAreEqual {return false}

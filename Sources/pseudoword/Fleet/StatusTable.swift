@@ -31,6 +31,7 @@ struct StatusTable {
         }
         lines += rows.count > 1 ? Self.columns(rows) : ["no studies; hand one in with: pseudoword submit STUDY.yaml"]
         if !status.endpoint.isEmpty { lines += [""] + Self.workers(status, isWide: isWide) }
+        if status.workersLeftOut > 0 { lines.append("and \(status.workersLeftOut) more workers") }
         self.lines = lines
     }
 
