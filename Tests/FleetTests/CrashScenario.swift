@@ -35,7 +35,7 @@ struct CrashScenario {
         for trial in facts.trials {
             let id = trial.record.trial
             var (step, attempt) = (trial.segments.last?.toStep ?? 0, trial.record.attempt)
-            keeper.resume(id, step: step, in: row, hasEnded: false)
+            keeper.resume(id, step: step, in: row)
             while step < Self.study.steps {
                 attempt += 1
                 let result = try grant(id, from: step, attempt: attempt, ledger)
@@ -49,7 +49,7 @@ struct CrashScenario {
         try ledger.commit()
         // What could not be written is tried again.
         var later = CheckpointKeeper(home: home, ledger: ledger, program: "test 1")
-        for trial in facts.trials { later.resume(trial.record.trial, step: Self.study.steps, in: row, hasEnded: false) }
+        for trial in facts.trials { later.resume(trial.record.trial, step: Self.study.steps, in: row) }
         if let problem = later.problems.values.first { throw FleetError(.storage, problem) }
         ledger.close()
     }

@@ -55,24 +55,16 @@ struct CheckpointKeeper {
     }
 
     /// Makes the file of a trial agree with the ledger after a restart; does nothing if it does.
-    mutating func resume(_ trial: TrialID, step: Int, in study: StudyRow, hasEnded: Bool) {
+    ///
+    /// That goes for trials that have ended, too: the coordinator may have been killed between its ledger and its last file.
+    mutating func resume(_ trial: TrialID, step: Int, in study: StudyRow) {
         let path = home.checkpoint(study: study.plan.name, trial: trial.index).path
-        if hasEnded, FileManager.default.fileExists(atPath: path) {
-            paths[trial] = path
-            resumed[trial] = (try? lastEvaluation(of: trial)) ?? nil
-        } else if let checkpoint = try? Checkpoint.read(from: path), checkpoint.optimizer.step == step, checkpoint.study == study.plan.name
-        {
+        if let checkpoint = try? Checkpoint.read(from: path), checkpoint.optimizer.step == step, checkpoint.study == study.plan.name {
             paths[trial] = path
             resumed[trial] = checkpoint.evaluation.loss.last
         } else {
             refresh(trial, in: study)
         }
-    }
-
-    /// From the newest result that has one, so that not every file has to be read.
-    private func lastEvaluation(of trial: TrialID) throws -> Double? {
-        if let last = try ledger.lastPayload(of: trial).map({ try WireSegmentResult(stored: $0) })?.evaluations.last { return last.loss }
-        return try ledger.payloads(of: trial).lazy.reversed().compactMap { try? WireSegmentResult(stored: $0).evaluations.last?.loss }.first
     }
 
     /// Forgets the history of trials that have ended; their files stay.

@@ -21,6 +21,7 @@ final class CheckpointService: Sendable {
     private let keeper: Mutex<CheckpointKeeper>
     private let known = Mutex<[TrialID: Known]>([:])
     private let waiting = Mutex<[TrialID: [AcceptedSegment]]>([:])
+    private let unwritten = Mutex<Set<TrialID>>([])
     private let isStopped = Atomic<Bool>(false)
 
     init(_ keeper: CheckpointKeeper) { self.keeper = Mutex(keeper) }
@@ -34,8 +35,12 @@ final class CheckpointService: Sendable {
         }
     }
 
+    /// Trials whose files are about to be written: what is on disk is older than the ledger.
+    var behind: Set<TrialID> { unwritten.withLock { $0 } }
+
     /// A result went into the ledger.
     func accepted(_ segment: AcceptedSegment) {
+        _ = unwritten.withLock { $0.insert(segment.trial) }
         let isFirst = waiting.withLock { waiting in
             waiting[segment.trial, default: []].append(segment)
             return waiting[segment.trial]?.count == 1
@@ -46,13 +51,16 @@ final class CheckpointService: Sendable {
             guard let study = segments.last?.study else { return }
             keeper.resultsAccepted(segments.map(\.result), of: segment.trial, in: study)
             self.tell(segment.trial, keeper)
+            self.waiting.withLock { waiting in
+                if waiting[segment.trial] == nil { _ = self.unwritten.withLock { $0.remove(segment.trial) } }
+            }
         }
     }
 
     /// Makes the file of a trial agree with the ledger after a restart.
-    func resume(_ trial: TrialID, step: Int, of study: StudyRow, hasEnded: Bool) {
+    func resume(_ trial: TrialID, step: Int, of study: StudyRow) {
         enqueue { keeper in
-            keeper.resume(trial, step: step, in: study, hasEnded: hasEnded)
+            keeper.resume(trial, step: step, in: study)
             self.tell(trial, keeper)
         }
     }

@@ -42,7 +42,7 @@ extension CoordinatorHandler {
                 logger.warning("\(name(of: record.trial)) failed: \(record.failure)")
                 note("failed", work: .train(record.trial), record.failure)
             }
-            if record.state.isTerminal { checkpoints.release(record.trial) }
+            if record.state.isTerminal { turn.ended.append(record.trial) }
         case .recordStudy(let study, let priority, let isPaused):
             stage { ledger throws(FleetError) in try ledger.record(study: study, priority: priority, isPaused: isPaused) }
         case .recordClass(let study, let numericsClass):

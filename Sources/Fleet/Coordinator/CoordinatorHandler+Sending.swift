@@ -43,7 +43,8 @@ extension CoordinatorHandler {
             _ = context.disconnect(on: socket) { $0.key.map(due.contains) ?? false }
         }
         for segment in turn.accepted { checkpoints.accepted(segment) }
-        turn.accepted = []
+        for trial in turn.ended { checkpoints.release(trial) }
+        (turn.accepted, turn.ended) = ([], [])
         for preview in turn.previews {
             blobs.copy(preview.digest, to: home.preview(study: preview.study, trial: preview.trial.index, step: preview.step))
         }

@@ -37,12 +37,20 @@ extension CoordinatorHandler {
             allTrials || study.trials.count <= Self.listedTrials
             ? Array(study.trials.dropFirst(first))
             : study.trials.filter { $0.state == .running || $0.id == study.bestTrial || $0.alarms > 0 }.prefix(500).map { $0 }
-        return FleetStatus.Study(study, created: studies[study.id]?.created ?? 0, trials: shown, names: names) { trial in
+        var answer = FleetStatus.Study(study, created: studies[study.id]?.created ?? 0, trials: shown, names: names) { trial in
             let known = checkpoints[trial]
             return FleetStatus.Trial.Details(
                 evaluationLoss: known.evaluationLoss, checkpointPath: known.path, problem: known.problem,
                 parameters: parameters(of: trial))
         }
+        // Whoever reads that something is complete may open its files.
+        let behind = checkpoints.behind.filter { $0.study == study.id }
+        if behind.isEmpty { return answer }
+        if answer.state == .complete { answer.state = .running }
+        for index in answer.trials.indices where answer.trials[index].state == .complete {
+            if behind.contains(TrialID(study: study.id, index: answer.trials[index].index)) { answer.trials[index].state = .running }
+        }
+        return answer
     }
 
     private func worker(_ worker: Snapshot.Worker) -> FleetStatus.Worker {

@@ -165,8 +165,7 @@ struct CoordinatorHandler: LoopHandler {
         for study in studies.values {
             guard let snapshot = coordinator.snapshot(of: study.plan.id) else { continue }
             for trial in snapshot.trials where trial.step > 0 {
-                // A study that ended was checked by the coordinator that ended it.
-                checkpoints.resume(trial.id, step: trial.step, of: study, hasEnded: snapshot.state.isTerminal)
+                checkpoints.resume(trial.id, step: trial.step, of: study)
             }
         }
     }

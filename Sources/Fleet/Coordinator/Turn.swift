@@ -22,6 +22,8 @@ struct Turn {
     var entries: [LogEntry] = []
     /// Results that the checkpoint files do not show yet.
     var accepted: [AcceptedSegment] = []
+    /// Trials that have ended: their histories are needed no more once their last files are written.
+    var ended: [TrialID] = []
     /// Previews that are not yet beside their trials' checkpoints.
     var previews: [AcceptedPreview] = []
     /// What the disk said to one of the turn's writes: the whole turn is undone.
