@@ -35,7 +35,7 @@ let package = Package(
         .target(name: "Tensors", dependencies: ["CKernels", "COpenBLAS", "PortableMath"]),
         .target(name: "ModelFiles"),
         .target(name: "StableDiffusion", dependencies: ["Tensors", "ModelFiles"]),
-        .target(name: "Pictures", dependencies: ["CPictures"]),
+        .target(name: "Pictures", dependencies: ["CPictures", "PortableMath"]),
         .target(name: "Studies", dependencies: ["PortableMath", .product(name: "Yams", package: "Yams")]),
         .target(name: "TextualInversion", dependencies: ["StableDiffusion", "ModelFiles", "Pictures", "Studies", "Tensors", crypto]),
         .target(name: "StarterModel", resources: [.copy("model"), .copy("pictures")]),

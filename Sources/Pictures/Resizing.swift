@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import Glibc
+import PortableMath
 
 extension Picture {
     /// Where the part that is kept lies when a picture is cropped, as a fraction of what is cut away on each axis.
@@ -140,6 +140,6 @@ struct ResamplingWindows {
         guard abs(x) < 3 else { return 0 }
         guard x != 0 else { return 1 }
         let angle = Double.pi * x
-        return sin(angle) / angle * sin(angle / 3) / (angle / 3)
+        return PortableMath.sin(angle) / angle * PortableMath.sin(angle / 3) / (angle / 3)
     }
 }
