@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Checkpoints
 import Coordination
 import Foundation
 import Testing
@@ -33,6 +34,26 @@ struct OfflineTests {
         #expect(kinds.isSuperset(of: ["started", "submitted", "joined", "granted", "accepted", "complete", "left", "stopped"]), "\(kinds)")
         #expect(try home.events(after: 0, target: "ada", limit: 1).first?.kind == "left")
         #expect(home.lastWritten().map { abs($0.timeIntervalSinceNow) < 60 } == true)
+    }
+
+    /// A coordinator that is killed between its ledger and a study's last file leaves the file of before.
+    @Test func theFileOfAStudyThatHasEndedIsMadeAgain() async throws {
+        let bench = try Bench()
+        let first = try bench.coordinator()
+        let endpoint = try first.start()
+        let worker = try bench.worker("ada", at: endpoint)
+        try await first.submit()
+        try await first.waitUntilEnded()
+        try await bench.expectUndisturbedResult()
+        worker.stop()
+        first.stop()
+        let file = Home.checkpoint(in: bench.home, study: "teal-heart", trial: 0)
+        try Data("of before".utf8).write(to: file)
+        let second = try await bench.restart(at: endpoint)
+        let whole = try await second.wait("the file is whole") { _ in (try? Checkpoint.read(from: file.path)) != nil }
+        #expect(whole.study("teal-heart")?.state == .complete)
+        try await bench.expectUndisturbedResult()
+        second.stop()
     }
 
     @Test func aHomeCanBeReadBesideItsCoordinator() async throws {
