@@ -4,6 +4,7 @@ import Blobs
 import Coordination
 import Foundation
 import Studies
+import SwiftProtobuf
 import Testing
 import WireMessages
 import ZeroMQ
