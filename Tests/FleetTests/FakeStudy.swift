@@ -12,6 +12,7 @@ struct FakeStudy: Sendable {
     var every = 10
     var batch = 4
     var microbatch = 2
+    var evaluationSamples = 6
     /// The samples of a step are shared out.
     var sharesSteps = false
     /// Lines put at the end of the file.
@@ -28,7 +29,7 @@ struct FakeStudy: Sendable {
         pseudoword: {name: teal-heart, vectors: 2, init: {text: circle}}
         data: {pictures: pictures, resolution: 128}
         training: {steps: \(steps), batch: \(batch), microbatch: \(microbatch), learning_rate: "1e-2"}
-        evaluate: {every: \(every), samples: 6}
+        evaluate: {every: \(every), samples: \(evaluationSamples)}
         checkpoint: {every: \(every)}
         parallel: \(sharesSteps ? "data" : "trials")
         \(more)

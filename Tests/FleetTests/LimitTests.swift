@@ -100,11 +100,10 @@ struct LimitTests {
         #expect(try refusal(FakeStudy(), width: 8192) == nil && refusal(FakeStudy(), width: nil) == nil)
         #expect(try refusal(FakeStudy(), width: 8193)?.contains("use fewer vectors") == true)
         #expect(try refusal(FakeStudy(), width: 200_000)?.contains("2 vectors of width 200000") == true)
-        let wide = FakeStudy { ($0.batch, $0.microbatch, $0.sharesSteps) = (5000, 1, true) }
-        #expect(try refusal(wide)?.contains("training.batch makes 5000 slices") == true)
-        #expect(try refusal(FakeStudy { ($0.batch, $0.microbatch) = (5000, 1) }) == nil)
-        let long = FakeStudy { ($0.batch, $0.microbatch, $0.sharesSteps) = (5000, 5000, true) }
-        #expect(try refusal(long)?.contains("training.microbatch is 5000") == true)
+        let wide = FakeStudy { ($0.batch, $0.microbatch, $0.sharesSteps) = (4096, 1, true) }
+        #expect(try refusal(wide) == nil)
+        let evaluated = FakeStudy { ($0.microbatch, $0.evaluationSamples, $0.sharesSteps) = (1, 5000, true) }
+        #expect(try refusal(evaluated)?.contains("evaluate.samples makes 5000 slices") == true)
     }
 
     /// What the longest segment adds to the vectors.
