@@ -60,6 +60,12 @@ struct FleetCommandTests {
         #expect(coordinator.program.isRunning)
     }
 
+    /// Else each piece of work would fail anew.
+    @Test func aCacheThatCannotBeKeptIsNamedAtOnce() async throws {
+        let outcome = try await folder.run("worker", "--cache", "/proc/none", "--coordinator", "tcp://127.0.0.1:1", "--insecure")
+        expectOneLine(outcome, Status.failed, "/proc/none", "--cache")
+    }
+
     @Test func aModelThatIsNowhereIsNotFound() async throws {
         let coordinator = try await RunningCoordinator(in: folder)
         try folder.write(StudyText { $0.model = "nowhere" }.yaml, to: "other.yaml")

@@ -34,6 +34,7 @@ struct TrainCommand: ParsableCommand {
         let folder =
             home.map { URL(fileURLWithPath: ($0 as NSString).expandingTildeInPath) }
             ?? URL(fileURLWithPath: file.folder).appendingPathComponent(file.study.name + ".pseudoword")
+        try cache.prepare()
         let service = try CoordinatorService(
             CoordinatorOptions(
                 home: folder, endpoint: CoordinatorOption.parse(listen), settings: patience.settings, program: Program.name,

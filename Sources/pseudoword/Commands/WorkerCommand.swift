@@ -32,6 +32,7 @@ struct WorkerCommand: ParsableCommand {
 
     func run() throws {
         StopSignal.install()
+        try cache.prepare()
         compute.apply()
         let host = ProcessInfo.processInfo.hostName
         let place = try self.place(host: host)

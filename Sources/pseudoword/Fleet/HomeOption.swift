@@ -3,6 +3,7 @@ import Access
 import ArgumentParser
 import Fleet
 import Foundation
+import Glibc
 import ZeroMQ
 
 /// Where a coordinator keeps everything.
@@ -14,7 +15,7 @@ struct HomeOption: ParsableArguments {
         if let home { return URL(fileURLWithPath: (home as NSString).expandingTildeInPath) }
         let environment = ProcessInfo.processInfo.environment
         if let home = environment["PSEUDOWORD_HOME"], !home.isEmpty { return URL(fileURLWithPath: home) }
-        let data = environment["XDG_DATA_HOME"].flatMap { $0.isEmpty ? nil : $0 } ?? NSHomeDirectory() + "/.local/share"
+        let data = environment["XDG_DATA_HOME"].flatMap { $0.isEmpty ? nil : $0 } ?? UserFolder.path + "/.local/share"
         return URL(fileURLWithPath: data + "/pseudoword")
     }
 }
@@ -90,6 +91,14 @@ struct CoordinatorOption: ParsableArguments {
     }
 }
 
+/// Where a user's own files are.
+enum UserFolder {
+    /// What the environment says counts: services and `nobody` may have no folder of their own.
+    static var path: String {
+        ProcessInfo.processInfo.environment["HOME"].flatMap { $0.isEmpty ? nil : $0 } ?? NSHomeDirectory()
+    }
+}
+
 /// Where files by content are kept on a machine.
 struct CacheOption: ParsableArguments {
     @Option(help: "The folder for models, pictures and latents by content (default: $PSEUDOWORD_CACHE, or ~/.cache/pseudoword).")
@@ -102,11 +111,23 @@ struct CacheOption: ParsableArguments {
 
     var limitBytes: Int64 { Int64(cacheLimit * 1e9) }
 
+    /// Makes the folder, so that a worker which cannot keep anything says so at once.
+    func prepare() throws {
+        do {
+            try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        } catch {
+            throw CommandLineError("cache \(folder.path): cannot make this folder; choose another with --cache or $PSEUDOWORD_CACHE")
+        }
+        guard access(folder.path, W_OK) == 0 else {
+            throw CommandLineError("cache \(folder.path): not writable by this user; choose another with --cache or $PSEUDOWORD_CACHE")
+        }
+    }
+
     var folder: URL {
         if let cache { return URL(fileURLWithPath: (cache as NSString).expandingTildeInPath) }
         let environment = ProcessInfo.processInfo.environment
         if let cache = environment["PSEUDOWORD_CACHE"], !cache.isEmpty { return URL(fileURLWithPath: cache) }
-        let base = environment["XDG_CACHE_HOME"].flatMap { $0.isEmpty ? nil : $0 } ?? NSHomeDirectory() + "/.cache"
+        let base = environment["XDG_CACHE_HOME"].flatMap { $0.isEmpty ? nil : $0 } ?? UserFolder.path + "/.cache"
         return URL(fileURLWithPath: base + "/pseudoword")
     }
 }
