@@ -57,7 +57,7 @@ struct PromptTests {
     }
 
     @Test func picturesThatCannotBeReadAreNamed() async throws {
-        expectOneLine(try await evaluate("a photo", pictures: "nowhere"), Status.failed, "nowhere", "no such file")
+        expectOneLine(try await evaluate("a photo", pictures: "nowhere"), Status.notFound, "nowhere", "no such file")
         try folder.makeFolder("empty")
         expectOneLine(try await evaluate("a photo", pictures: "empty"), Status.failed, "empty", "no picture", ".png")
         try folder.write(rubbish(500), to: "rubbish/a.png")
