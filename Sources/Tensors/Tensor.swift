@@ -107,7 +107,7 @@ package struct Tensor: Sendable {
     var pointer: UnsafeMutablePointer<Float> { storage.pointer }
 
     /// Whether every value is a number (neither infinite nor NaN).
-    package var isFinite: Bool { withValues { $0.allSatisfy(\.isFinite) } }
+    package var isFinite: Bool { withValues { $0.allSatisfy { $0.isFinite } } }
 }
 
 /// Aligned memory of a tensor, freed with the last tensor that uses it.

@@ -4,7 +4,8 @@ package import Foundation
 /// IEEE 754 binary32 values as little-endian bytes.
 package enum FloatBytes {
     package static func encode(_ values: [Float]) -> Data {
-        values.map(\.bitPattern.littleEndian).withUnsafeBytes { Data($0) }
+        // Not a key path: those are slow, and this is what a shared step sends.
+        values.map { $0.bitPattern.littleEndian }.withUnsafeBytes { Data($0) }
     }
 
     /// Decodes exactly `count` values.

@@ -91,7 +91,7 @@ final class FleetRig {
         let end = Date().addingTimeInterval(seconds)
         while !condition(service.status()) {
             guard Date() < end else { throw Failure("\(what): not within \(seconds) s") }
-            usleep(20_000)
+            usleep(200_000)
         }
     }
 

@@ -19,7 +19,7 @@ extension Ledger {
     func add(_ report: PieceReport, bytes: UInt64, received: Int64) throws(FleetError) {
         let (kind, trial, number) = try Self.place(of: report.lease.work)
         try stage { database in
-            try database.execute(
+            try database.run(
                 sql:
                     "INSERT OR IGNORE INTO pieces (study, kind, trial, number, digest, bytes, worker, received) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                 arguments: [

@@ -12,13 +12,13 @@ extension Ledger {
             switch shelf {
             case .segment:
                 let kept = try String.fetchOne(
-                    database, sql: "SELECT digest FROM segments WHERE study = ? AND trial = ? AND from_step = ?",
+                    database.cachedStatement(sql: "SELECT digest FROM segments WHERE study = ? AND trial = ? AND from_step = ?"),
                     arguments: [id.study.rawValue, id.index, report.fromStep])
                 if let kept {
                     guard kept == report.digest else { throw Self.damaged(path, "two results for step \(report.fromStep) of trial \(id)") }
                     return
                 }
-                try database.execute(
+                try database.run(
                     sql: """
                         INSERT INTO segments (study, trial, from_step, to_step, attempt, worker, digest, finished, best_loss, best_step,
                             loss, cpu, received, payload) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
@@ -28,7 +28,7 @@ extension Ledger {
                         report.digest, report.finished, report.best?.loss, report.best?.step, report.loss, cpu, received, payload,
                     ])
             case .conflict:
-                try database.execute(
+                try database.run(
                     sql: """
                         INSERT OR IGNORE INTO conflicts (study, trial, from_step, to_step, attempt, worker, digest, cpu, received, payload)
                         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)

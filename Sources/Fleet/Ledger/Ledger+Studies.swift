@@ -101,26 +101,26 @@ extension Ledger {
 
     func setState(_ state: StudyState, reason: String, of study: StudyID) throws(FleetError) {
         try stage {
-            try $0.execute(
+            try $0.run(
                 sql: "UPDATE studies SET state = ?, failure = ? WHERE id = ?", arguments: [state.rawValue, reason, study.rawValue])
         }
     }
 
     func record(study: StudyID, priority: Int, isPaused: Bool) throws(FleetError) {
         try stage {
-            try $0.execute(
+            try $0.run(
                 sql: "UPDATE studies SET priority = ?, paused = ? WHERE id = ?", arguments: [priority, isPaused, study.rawValue])
         }
     }
 
     func record(_ numericsClass: String, of study: StudyID) throws(FleetError) {
-        try stage { try $0.execute(sql: "UPDATE studies SET class = ? WHERE id = ?", arguments: [numericsClass, study.rawValue]) }
+        try stage { try $0.run(sql: "UPDATE studies SET class = ? WHERE id = ?", arguments: [numericsClass, study.rawValue]) }
     }
 
     func record(_ record: TrialRecord) throws(FleetError) {
         try stage { database in
             // The attempt number never goes back, whatever is written after it.
-            try database.execute(
+            try database.run(
                 sql: """
                     UPDATE trials SET state = ?, step = ?, attempt = max(attempt, ?), crashes = ?, failure = ?, class = ?
                     WHERE study = ? AND trial = ?
@@ -135,7 +135,7 @@ extension Ledger {
     /// Takes an attempt number for good, before its grant is sent.
     func recordGrant(_ grant: Coordination.Grant, of id: TrialID) throws(FleetError) {
         let changed = try stage { database in
-            try database.execute(
+            try database.run(
                 sql: "UPDATE trials SET state = 'running', step = ?, attempt = ? WHERE study = ? AND trial = ? AND attempt < ?",
                 arguments: [grant.fromStep, grant.lease.attempt, id.study.rawValue, id.index, grant.lease.attempt])
             return database.changesCount

@@ -3,6 +3,7 @@
 import Coordination
 package import Foundation
 import GRDB
+import Synchronization
 
 /// The coordinator's memory: one SQLite file in which everything is on disk before anyone is told of it.
 ///
@@ -10,6 +11,8 @@ import GRDB
 package final class Ledger: Sendable {
     let database: DatabaseQueue
     let path: String
+    /// Whether something waits for `commit`.
+    private let staged = Atomic(false)
 
     /// Opens the ledger, makes or migrates its tables, and checks that the file is sound.
     ///
@@ -67,6 +70,7 @@ package final class Ledger: Sendable {
         do {
             return try database.writeWithoutTransaction { database in
                 if !database.isInsideTransaction { try database.beginTransaction(.immediate) }
+                staged.store(true, ordering: .relaxed)
                 return try change(database)
             }
         } catch {
@@ -75,10 +79,12 @@ package final class Ledger: Sendable {
     }
 
     /// Whether something waits for `commit`.
-    var hasStaged: Bool { database.writeWithoutTransaction { $0.isInsideTransaction } }
+    var hasStaged: Bool { staged.load(ordering: .relaxed) }
 
     /// Puts all staged changes on disk.
     func commit() throws(FleetError) {
+        // Most turns of a loop change nothing, and asking the database costs two changes of threads.
+        guard staged.exchange(false, ordering: .relaxed) else { return }
         do {
             try database.writeWithoutTransaction { database in
                 if database.isInsideTransaction { try database.commit() }
@@ -131,4 +137,9 @@ package final class Ledger: Sendable {
         default: return FleetError(.storage, "\(path): \(error.message ?? "SQLite error") (\(error.extendedResultCode.rawValue))")
         }
     }
+}
+
+extension Database {
+    /// Runs one statement, which is parsed the first time only.
+    func run(sql: String, arguments: StatementArguments) throws { try cachedStatement(sql: sql).execute(arguments: arguments) }
 }

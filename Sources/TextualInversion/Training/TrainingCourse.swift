@@ -108,7 +108,7 @@ package struct TrainingCourse: Sendable {
         AdamW(beta1: settings.beta1, beta2: settings.beta2, weightDecay: settings.weightDecay, epsilon: settings.epsilon).update(
             &next.vectors, gradient: clipped, average: &next.exponentialAverage, squares: &next.exponentialAverageOfSquares,
             step: step + 1, learningRate: rate)
-        guard next.vectors.allSatisfy(\.isFinite) else {
+        guard next.vectors.allSatisfy({ $0.isFinite }) else {
             throw InversionError(.numeric, "step \(step + 1): the vectors are not finite any more; lower the learning rate")
         }
         next.step += 1
