@@ -95,7 +95,8 @@ extension Ledger {
     func settings(of trial: TrialID) throws(FleetError) -> String? {
         try read { database in
             try String.fetchOne(
-                database, sql: "SELECT settings FROM trials WHERE study = ? AND trial = ?", arguments: [trial.study.rawValue, trial.index])
+                database.cachedStatement(sql: "SELECT settings FROM trials WHERE study = ? AND trial = ?"),
+                arguments: [trial.study.rawValue, trial.index])
         }
     }
 

@@ -107,7 +107,12 @@ package final class Ledger: Sendable {
     }
 
     func read<Value>(_ query: (Database) throws -> Value) throws(FleetError) -> Value {
-        do { return try database.read(query) } catch { throw Self.translate(error, path: path) }
+        do {
+            // Guarding a read against writes makes SQLite parse every statement anew; whoever writes here reads alone anyway.
+            return try database.configuration.readonly ? database.read(query) : database.unsafeRead(query)
+        } catch {
+            throw Self.translate(error, path: path)
+        }
     }
 
     /// Moves the log into the main file and closes it.
