@@ -55,7 +55,8 @@ let package = Package(
         .target(
             name: "Fleet",
             dependencies: [
-                "Access", "Blobs", "Checkpoints", "Coordination", "ModelFiles", "Pictures", "StableDiffusion", "Studies", "Tensors", "TextualInversion",
+                "Access", "Blobs", "Checkpoints", "Coordination", "ModelFiles", "Pictures", "StableDiffusion", "Studies", "Tensors",
+                "TextualInversion",
                 "WireMessages", "ZeroMQ", crypto, database, logging, protobuf,
             ]),
         .executableTarget(

@@ -58,7 +58,8 @@ struct FieldChecks {
     }
 
     func leases(_ leases: [WireLease], _ kinds: Set<WireWorkKind>) throws(WireError) {
-        try require(!leases.isEmpty && leases.count <= WireLimits.leases, "leases", "are \(leases.count); expected 1 to \(WireLimits.leases)")
+        try require(
+            !leases.isEmpty && leases.count <= WireLimits.leases, "leases", "are \(leases.count); expected 1 to \(WireLimits.leases)")
         for lease in leases { try self.lease(lease, kinds) }
         let isOne = leases.allSatisfy {
             ($0.kind, $0.study, $0.trial, $0.step) == (leases[0].kind, leases[0].study, leases[0].trial, leases[0].step)

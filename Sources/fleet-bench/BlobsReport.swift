@@ -11,13 +11,13 @@ struct BlobsReport: Codable {
         /// Of what a bare connection carries.
         var share: Double?
         /// What all threads of this process have computed so far, in seconds.
-    static var cpuSeconds: Double {
-        var usage = rusage()
-        getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
-        return [usage.ru_utime, usage.ru_stime].reduce(0) { $0 + Double($1.tv_sec) + Double($1.tv_usec) * 1e-6 }
-    }
+        static var cpuSeconds: Double {
+            var usage = rusage()
+            getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
+            return [usage.ru_utime, usage.ru_stime].reduce(0) { $0 + Double($1.tv_sec) + Double($1.tv_usec) * 1e-6 }
+        }
 
-    /// The largest resident set of each process, in 10^6 bytes.
+        /// The largest resident set of each process, in 10^6 bytes.
         var serverMegabytes = 0.0
         var clientMegabytes = 0.0
         /// Of both processes, for each gigabyte.

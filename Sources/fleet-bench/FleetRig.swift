@@ -78,7 +78,9 @@ final class FleetRig {
         let failure = Box<(any Error)?>(nil)
         let service = service
         Task {
-            do { _ = try await service.submit(yaml: yaml, baseFolder: "/", source: "bench", readsPaths: true) } catch { failure.value = error }
+            do { _ = try await service.submit(yaml: yaml, baseFolder: "/", source: "bench", readsPaths: true) } catch {
+                failure.value = error
+            }
             done.signal()
         }
         done.wait()

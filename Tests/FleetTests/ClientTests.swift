@@ -48,7 +48,8 @@ struct ClientTests {
         #expect(status.workers.map(\.name) == ["ada"] && status.workers[0].state == .busy && status.workers[0].study == "teal-heart")
         #expect(status.workers[0].work == "train" && status.workers[0].host == "here" && status.workers[0].alarms == 0)
         let lines = try await aside { try client.explain("teal-heart", trial: 0) }
-        #expect(lines.first?.hasPrefix("trial 0 of study teal-heart is running") == true && lines.contains { $0.contains("worker ada holds") })
+        #expect(
+            lines.first?.hasPrefix("trial 0 of study teal-heart is running") == true && lines.contains { $0.contains("worker ada holds") })
         #expect(try await aside { try client.explain("ada") }.first?.hasPrefix("worker ada is connected") == true)
         let log = try await aside { try client.log(target: "teal-heart", limit: 100) }
         #expect(log.map(\.kind).starts(with: ["submitted"]) && log.contains { $0.kind == "granted" && $0.worker == "ada" && $0.trial == 0 })

@@ -55,7 +55,9 @@ import Testing
     @Test func fieldsOfNewerMinorsAreIgnored() throws {
         var heartbeat = try Samples.heartbeat.serializedData() as Data
         heartbeat.append(contentsOf: [0xA2, 0x06, 2, 9, 9])  // field 100
-        let frames = [Data("PWD2".utf8), Data([8, 2, 0x10, 9, 0x6A]) + varint(UInt64(heartbeat.count)) + heartbeat + Data([0xA0, 0x06, 1])]
+        let frames = [
+            Data("PWD2".utf8), Data([8, 2, 0x10, 9, 0x6A]) + varint(UInt64(heartbeat.count)) + heartbeat + Data([0xA0, 0x06, 1]),
+        ]
         #expect(try WireCodec.decode(frames, at: .coordinator).heartbeat == Samples.heartbeat)
     }
 
@@ -123,7 +125,9 @@ import Testing
         #expect(nested.code == .tooBig)
     }
 
-    @Test(arguments: [(WireKind.sliceGrant, UInt8(0x0A)), (.briefReply, 0x22), (.logReply, 0x0A), (.keysReply, 0x0A), (.explainReply, 0x0A)])
+    @Test(arguments: [
+        (WireKind.sliceGrant, UInt8(0x0A)), (.briefReply, 0x22), (.logReply, 0x0A), (.keysReply, 0x0A), (.explainReply, 0x0A),
+    ])
     func emptyThingsAreCountedInEveryKind(kind: WireKind, tag: UInt8) throws {
         let things = Data([UInt8](repeating: 0, count: 1 << 18).flatMap { _ in [tag, 0] })
         let frame = Data([8, 2]) + varint(UInt64(kind.rawValue << 3 | 2)) + varint(UInt64(things.count)) + things

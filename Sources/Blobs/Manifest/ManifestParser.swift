@@ -80,7 +80,9 @@ private struct ManifestParser {
         return Manifest.File(path: path, digest: digest, bytes: count, role: role)
     }
 
-    /// Calls `value` for each key; it has to read the value. No key may come twice.
+    /// Calls `value` for each key; it has to read the value.
+    ///
+    /// No key may come twice.
     private mutating func object(_ value: (inout ManifestParser, String) throws(BlobError) -> Void) throws(BlobError) {
         var keys: Set<String> = []
         try expect("{")

@@ -76,7 +76,9 @@ extension FleetClient {
         _ missing: [Data], from sources: [BlobDigest: URL], tell: @escaping @Sendable (String) -> Void,
         isCancelled: @escaping @Sendable () -> Bool
     ) throws {
-        let wanted = try missing.compactMap { BlobDigest(bytes: $0) }.compactMap { sources[$0] }.map { try BlobOffer(file: $0, isCancelled: isCancelled) }
+        let wanted = try missing.compactMap { BlobDigest(bytes: $0) }.compactMap { sources[$0] }.map {
+            try BlobOffer(file: $0, isCancelled: isCancelled)
+        }
         guard wanted.count == missing.count else {
             throw FleetError(.internal, "the coordinator misses \(missing.count - wanted.count) files that are not the study's")
         }

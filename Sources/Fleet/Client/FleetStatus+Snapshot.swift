@@ -90,7 +90,8 @@ extension FleetStatus.Worker {
             study: study, trial: work?.trial?.index, step: worker.step, stepsPerSecond: worker.stepsPerSecond,
             silenceSeconds: max(0, worker.silence.inSeconds), threads: worker.about.threads, cpu: worker.about.cpu,
             program: worker.about.program, work: work?.kindName ?? "", numericsClass: worker.about.numericsClass, key: key,
-            accepted: worker.acceptedSegments + worker.acceptedPieces, alarms: worker.alarms, preparing: preparing, memoryBytes: memoryBytes)
+            accepted: worker.acceptedSegments + worker.acceptedPieces, alarms: worker.alarms, preparing: preparing, memoryBytes: memoryBytes
+        )
     }
 }
 

@@ -57,7 +57,8 @@ struct CheckpointKeeper {
         let path = home.checkpoint(study: study.plan.name, trial: trial.index).path
         if hasEnded, FileManager.default.fileExists(atPath: path) {
             paths[trial] = path
-        } else if let checkpoint = try? Checkpoint.read(from: path), checkpoint.optimizer.step == step, checkpoint.study == study.plan.name {
+        } else if let checkpoint = try? Checkpoint.read(from: path), checkpoint.optimizer.step == step, checkpoint.study == study.plan.name
+        {
             paths[trial] = path
         } else {
             refresh(trial, in: study)

@@ -157,7 +157,8 @@ extension CoordinatorHandler {
     private mutating func persist(_ report: SegmentReport, _ shelf: Shelf) -> Event {
         // A segment that was put together here waits in its trial; any other is the message being handled.
         let result =
-            report.worker == .coordinator ? dataTrials[report.trial]?.computed
+            report.worker == .coordinator
+            ? dataTrials[report.trial]?.computed
             : arriving?.report == report ? arriving?.result : nil
         guard let result else { return .resultNotPersisted(report, shelf) }
         stage { ledger throws(FleetError) in

@@ -109,7 +109,9 @@ extension CoordinatorHandler {
             // Slices of steps that are over are of no interest, and say nothing wrong.
             if let data = dataTrials[trial], data.isOpen(lease.work) { try data.check(result) }
             arrivingSlice = result
-            run(.sliceResult(SliceReport(worker: worker, lease: lease, digest: result.digest.hexadecimal, seconds: result.seconds)), &context)
+            run(
+                .sliceResult(SliceReport(worker: worker, lease: lease, digest: result.digest.hexadecimal, seconds: result.seconds)),
+                &context)
             arrivingSlice = nil
         } catch {
             unusable(error, of: worker, peer, requestID)

@@ -53,7 +53,8 @@ extension CoordinatorHandler {
         do throws(FleetError) {
             if let failure = turn.failure { throw failure }
             if !turn.entries.isEmpty {
-                let numbers = Dictionary(studies.values.map { ($0.plan.name, $0.plan.id.rawValue) }, uniquingKeysWith: { first, _ in first })
+                let numbers = Dictionary(
+                    studies.values.map { ($0.plan.name, $0.plan.id.rawValue) }, uniquingKeysWith: { first, _ in first })
                 try ledger.add(turn.entries) { numbers[$0] }
                 turn.entries = []
             }
@@ -107,7 +108,7 @@ extension CoordinatorHandler {
     private func encode(_ message: Turn.Message) throws(WireError) -> [Data] {
         do {
             return try WireCodec.encode(WireEnvelope(message.payload, requestID: message.requestID))
-        } catch where message.requestID != 0 {
+        } catch  where message.requestID != 0 {
             logger.error("cannot answer: \(error)")
             var reply = WireErrorReply()
             reply.code = .internal

@@ -41,7 +41,8 @@ package struct OfflineHome: Sendable {
                 let path = Home.checkpoint(in: folder, study: study.name, trial: trial.index).path
                 return FleetStatus.Trial.Details(
                     checkpointPath: FileManager.default.fileExists(atPath: path) ? path : "",
-                    parameters: study.trials.count > 1 ? StudySettings.parameters(of: trial.index, json: created[study.id]?.json ?? "") : [])
+                    parameters: study.trials.count > 1 ? StudySettings.parameters(of: trial.index, json: created[study.id]?.json ?? "") : []
+                )
             }
         }
         return status

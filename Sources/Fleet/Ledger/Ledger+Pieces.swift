@@ -20,7 +20,8 @@ extension Ledger {
         let (kind, trial, number) = try Self.place(of: report.lease.work)
         try stage { database in
             try database.execute(
-                sql: "INSERT OR IGNORE INTO pieces (study, kind, trial, number, digest, bytes, worker, received) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                sql:
+                    "INSERT OR IGNORE INTO pieces (study, kind, trial, number, digest, bytes, worker, received) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                 arguments: [
                     report.lease.work.study.rawValue, kind, trial, number, report.digest, Int64(clamping: bytes), report.worker.rawValue,
                     received,

@@ -56,7 +56,8 @@ extension Ledger {
                     VALUES (?, ?, ?, ?, ?, ?, ?, 'running', ?, ?, ?, ?, ?, ?, ?)
                     """,
                 arguments: [
-                    study.name, study.yaml, study.json, study.baseFolder, study.trials.count, study.steps, study.segmentSteps, study.created,
+                    study.name, study.yaml, study.json, study.baseFolder, study.trials.count, study.steps, study.segmentSteps,
+                    study.created,
                     study.priority, study.parallelism.rawValue, study.encodeParts, study.previewEvery, study.mixesClasses, study.manifest,
                 ])
             let id = database.lastInsertedRowID

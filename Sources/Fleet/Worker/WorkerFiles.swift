@@ -55,7 +55,9 @@ final class WorkerFiles: Sendable {
     ///
     /// - Parameter tell: what it does, in a few words.
     /// - Throws: `SegmentFailure`.
-    func prepare(_ brief: Brief, tell: @escaping @Sendable (String) -> Void, isCancelled: @escaping @Sendable () -> Bool) throws -> PreparedStudy {
+    func prepare(
+        _ brief: Brief, tell: @escaping @Sendable (String) -> Void, isCancelled: @escaping @Sendable () -> Bool
+    ) throws -> PreparedStudy {
         let key = brief.digest.hexadecimal
         if let known = state.withLock({ $0.prepared[key] }) { return known }
         guard !brief.manifest.isEmpty else {

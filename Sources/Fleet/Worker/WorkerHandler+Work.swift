@@ -189,7 +189,7 @@ extension WorkerHandler {
             }
         } catch let failure as SegmentFailure where !job.isCancelled {
             fail(lease, FailureKind(failure.kind), failure.message, &context)
-        } catch where !job.isCancelled {
+        } catch  where !job.isCancelled {
             fail(lease, .internal, "\(error)", &context)
         } catch {
             if !lease.isSlice { fail(lease, .cancelled, "stopped on request", &context) }
@@ -273,7 +273,8 @@ extension WireSliceResult {
     ///
     /// - Throws: `SegmentFailure` if the outcome is not finite or has no usable shape.
     init(_ outcome: SliceOutcome, seconds: Double, lease: WireLease) throws(SegmentFailure) {
-        guard !outcome.losses.isEmpty, outcome.modelDigest.count == WireLimits.digestBytes, outcome.dataDigest.count == WireLimits.digestBytes
+        guard !outcome.losses.isEmpty, outcome.modelDigest.count == WireLimits.digestBytes,
+            outcome.dataDigest.count == WireLimits.digestBytes
         else { throw SegmentFailure(.internal, "the trainer's slice has no losses or digests") }
         guard outcome.losses.allSatisfy(\.isFinite), outcome.gradient.allSatisfy(\.isFinite) else {
             throw SegmentFailure(.numeric, "the loss or the gradient is no finite number at step \(lease.step); try a lower learning rate")

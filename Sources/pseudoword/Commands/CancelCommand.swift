@@ -39,7 +39,8 @@ struct PauseCommand: ParsableCommand {
 }
 
 struct ResumeCommand: ParsableCommand {
-    static let configuration = CommandConfiguration(commandName: "resume", abstract: "Lets a paused study or trial go on from where it stopped.")
+    static let configuration = CommandConfiguration(
+        commandName: "resume", abstract: "Lets a paused study or trial go on from where it stopped.")
 
     @OptionGroup var target: TargetOption
 
@@ -57,7 +58,9 @@ struct PriorityCommand: ParsableCommand {
         guard (-1_000_000...1_000_000).contains(priority) else { throw ValidationError("--to takes a number from -1000000 to 1000000") }
     }
 
-    func run() throws { try target.give(.prioritize, done: "now at priority \(priority):", before: "had that priority already", priority: priority) }
+    func run() throws {
+        try target.give(.prioritize, done: "now at priority \(priority):", before: "had that priority already", priority: priority)
+    }
 }
 
 struct DrainCommand: ParsableCommand {

@@ -16,7 +16,8 @@ struct CoordinatorCommand: ParsableCommand {
             """)
 
     @OptionGroup var home: HomeOption
-    @Option(help: "Where to listen, such as tcp://0.0.0.0:7400; blobs are served at the port behind it.") var listen = CoordinatorOption.defaultAddress
+    @Option(help: "Where to listen, such as tcp://0.0.0.0:7400; blobs are served at the port behind it.") var listen = CoordinatorOption
+        .defaultAddress
     @Option(help: "Where others find it, if that is not where it listens; may be given more than once.") var advertise: [String] = []
     @Flag(help: "Speak without keys; on loopback only.") var insecure = false
     @OptionGroup var patience: PatienceOption

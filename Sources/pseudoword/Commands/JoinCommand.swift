@@ -46,7 +46,9 @@ struct JoinOption: ParsableArguments {
 struct JoinCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "join", abstract: "Makes this machine a client of a fleet, with a one-time token.",
-        discussion: "pseudoword keys token --role client makes a token on the coordinator's machine. Workers join with: pseudoword worker --join TOKEN")
+        discussion:
+            "pseudoword keys token --role client makes a token on the coordinator's machine. Workers join with: pseudoword worker --join TOKEN"
+    )
 
     @Argument(help: "The token; - reads it from standard input.") var token: String
     @Option(help: "What people call this machine (default: its host name).") var name: String?

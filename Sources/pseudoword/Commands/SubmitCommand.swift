@@ -23,7 +23,9 @@ struct SubmitCommand: ParsableCommand {
     @OptionGroup var cache: CacheOption
 
     func validate() throws {
-        guard (-1_000_000...1_000_000).contains(priority) else { throw ValidationError("--priority takes a number from -1000000 to 1000000") }
+        guard (-1_000_000...1_000_000).contains(priority) else {
+            throw ValidationError("--priority takes a number from -1000000 to 1000000")
+        }
     }
 
     func run() throws {
@@ -51,7 +53,9 @@ struct SubmitCommand: ParsableCommand {
         print(
             "study \(study.name): \(trials == 1 ? "1 trial" : "\(trials) trials") of \(training.steps) steps, batch \(training.batch) in microbatches of \(training.microbatch)"
         )
-        if study.parallel == .data { print("each step is shared by all workers: \((training.batch + training.microbatch - 1) / training.microbatch) slices") }
+        if study.parallel == .data {
+            print("each step is shared by all workers: \((training.batch + training.microbatch - 1) / training.microbatch) slices")
+        }
         if study.search != nil {
             for index in 0..<min(trials, 8) {
                 print("  trial \(index): " + study.trialParameters(index).map { "\($0.key) \($0.value)" }.joined(separator: ", "))

@@ -46,7 +46,8 @@ struct CoordinatorOption: ParsableArguments {
         guard let known else {
             throw CommandLineError(
                 .refused,
-                "no key for the coordinator at \(endpoint); join with: pseudoword join TOKEN (pseudoword keys token --role client makes one)")
+                "no key for the coordinator at \(endpoint); join with: pseudoword join TOKEN (pseudoword keys token --role client makes one)"
+            )
         }
         return (endpoint, known.security)
     }

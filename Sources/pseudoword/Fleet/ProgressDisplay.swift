@@ -43,7 +43,8 @@ final class ProgressDisplay {
         if study.encodedParts < study.encodeParts { return "encoding pictures \(study.encodedParts)/\(study.encodeParts)  " }
         guard study.counts.all > 1 else { return "" }
         let done = study.counts.complete + study.counts.failed + study.counts.pruned
-        return "\(done)/\(study.counts.all) trials" + (study.best.map { ", best #\($0.index) \(formatted($0.bestLoss ?? 0, digits: 5))" } ?? "") + "  "
+        return "\(done)/\(study.counts.all) trials"
+            + (study.best.map { ", best #\($0.index) \(formatted($0.bestLoss ?? 0, digits: 5))" } ?? "") + "  "
     }
 
     private static func line(_ trial: FleetStatus.Trial) -> String {
