@@ -96,6 +96,7 @@ package final class Ledger: Sendable {
 
     /// Forgets all staged changes.
     func rollBack() {
+        staged.store(false, ordering: .relaxed)
         try? database.writeWithoutTransaction { database in
             if database.isInsideTransaction { try database.rollback() }
         }
