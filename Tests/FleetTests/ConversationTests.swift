@@ -47,6 +47,24 @@ struct ConversationTests {
         coordinator.stop()
     }
 
+    @Test func aGoodbyeCountsThoughTheConnectionBrokeUnderWhatWasBeingSaid() async throws {
+        let bench = try Bench()
+        let coordinator = try bench.coordinator()
+        let peer = try RawPeer(try coordinator.start())
+        try await peer.joinAsWorker()
+        try await coordinator.wait("it is there") { $0.workers.count == 1 }
+        coordinator.loop.post { handler, context in
+            // All while the coordinator is busy with something else.
+            try? peer.send(.goodbye(WireGoodbye()))
+            peer.stop()
+            Thread.sleep(forTimeInterval: 0.2)
+            for (key, _) in handler.sessions.workers { handler.turn.say(.heartbeatReply(WireHeartbeatReply()), to: key) }
+            handler.endTurn(in: &context)
+        }
+        try await coordinator.wait("it has left", seconds: 5) { $0.workers.isEmpty }
+        coordinator.stop()
+    }
+
     @Test func slicesWithOtherBitsRaiseTheAlarmAndTheFirstOneCounts() async throws {
         let study = FakeStudy { $0.sharesSteps = true }
         let bench = try Bench()

@@ -56,9 +56,29 @@ struct SessionTests {
         _ = table.open(peer(2), worker: nil, about: nil, at: at(0))
         _ = table.open(peer(3), worker: nil, about: nil, at: at(0))
         table.note(messageFrom: peer(3), at: at(200))
-        table.forgetSilentClients(at: at(301))
+        table.forgetSilent(at: at(301))
         let left: Set<PeerID> = [peer(1), peer(3)]
         #expect(Set(table.sessions.keys) == left)
+    }
+
+    @Test func aGoodbyeIsHeardAfterItsConnectionBroke() {
+        var table = SessionTable()
+        _ = table.open(peer(1, key), worker: ada, about: nil, at: at(0))
+        let lost = table.lose(peer(1, key), at: at(1))
+        let left = table.part(from: peer(1, key))
+        let again = table.part(from: peer(1, key))
+        #expect(lost == ada && left == ada && again == nil)
+        // Whoever has come back has not left.
+        _ = table.open(peer(2, key), worker: ada, about: nil, at: at(2))
+        _ = table.lose(peer(2, key), at: at(3))
+        _ = table.open(peer(3, key), worker: ada, about: nil, at: at(4))
+        let older = table.part(from: peer(2, key))
+        #expect(older == nil && table.peer(of: ada) == peer(3, key))
+        // Nor does it wait for ever.
+        _ = table.lose(peer(3, key), at: at(5))
+        table.forgetSilent(at: at(65))
+        let late = table.part(from: peer(3, key))
+        #expect(late == nil)
     }
 
     @Test func theConversationsOfAKeyAreFound() throws {

@@ -34,7 +34,6 @@ extension CoordinatorHandler {
             case .keysRequest(let request):
                 try require(.admin, roles, "see or change keys")
                 answer(.keysReply(try keys(request, &context)))
-            case .goodbye: sessions.close(peer)
             case .errorReply: break
             default: refuse(.refused, "clients cannot send this; connect as a worker", peer, requestID)
             }

@@ -27,8 +27,8 @@ extension CoordinatorHandler {
         // The key behind the message decides, not the conversation: it may have been revoked since.
         guard let roles = doors.roles(of: peer) else { return refuse(.refused, "this key is not allowed here", peer, requestID) }
         if case .hello(let hello) = payload { return self.hello(hello, from: peer, requestID, &context) }
+        if case .goodbye(let goodbye) = payload { return part(from: peer, goodbye.reason, &context) }
         guard let session = sessions[peer] else {
-            if case .goodbye = payload { return }
             if case .errorReply = payload { return }
             return refuse(.helloRequired, "say hello first: this coordinator does not know this conversation", peer, requestID)
         }
@@ -42,6 +42,14 @@ extension CoordinatorHandler {
     }
 
     // MARK: - Workers
+
+    /// A peer ends its conversation; of a client nothing is left.
+    private mutating func part(from peer: PeerID, _ reason: String, _ context: inout LoopContext) {
+        guard let worker = sessions.part(from: peer) else { return }
+        logger.info("worker \(name(of: worker)) left", metadata: ["reason": "\(reason)"])
+        note("left", worker: worker, reason)
+        run(.workerGoodbye(worker), &context)
+    }
 
     private mutating func handle(
         _ payload: WireEnvelope.OneOf_Payload, of worker: WorkerID, _ session: Session, from peer: PeerID, _ requestID: UInt64,
@@ -72,11 +80,6 @@ extension CoordinatorHandler {
             var ack = WireFailureAck()
             ack.lease = failure.lease
             turn.say(.failureAck(ack), to: peer, requestID: requestID)
-        case .goodbye(let goodbye):
-            logger.info("worker \(name(of: worker)) left", metadata: ["reason": "\(goodbye.reason)"])
-            note("left", worker: worker, goodbye.reason)
-            sessions.close(peer)
-            run(.workerGoodbye(worker), &context)
         case .errorReply(let reply):
             logger.warning("worker \(name(of: worker)) answers: \(reply.message)")
         default:
@@ -90,10 +93,7 @@ extension CoordinatorHandler {
     private mutating func reintroduce(
         _ worker: WorkerID, _ session: Session, before payload: WireEnvelope.OneOf_Payload, _ context: inout LoopContext
     ) {
-        switch payload {
-        case .goodbye, .errorReply: return
-        default: break
-        }
+        if case .errorReply = payload { return }
         if !coordinator.knows(worker), let about = session.about { run(.workerHello(worker, about), &context) }
     }
 

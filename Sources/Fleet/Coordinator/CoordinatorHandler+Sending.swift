@@ -111,7 +111,7 @@ extension CoordinatorHandler {
         do {
             try context.send(frames, to: message.peer, on: socket)
         } catch  where error.code == .unreachable {
-            return sessions.close(message.peer)
+            return sessions.lose(message.peer, at: Instant(context.now))
         } catch {
             // A peer that is slow: heartbeats and deadlines decide about it.
             logger.warning("could not send: \(error)")

@@ -133,7 +133,7 @@ struct CoordinatorHandler: LoopHandler {
         run(.tick, &context)
         checkpoints.retry()
         ping(&context)
-        sessions.forgetSilentClients(at: now)
+        sessions.forgetSilent(at: now)
         reloadKeys(&context)
         isChanged = true
     }

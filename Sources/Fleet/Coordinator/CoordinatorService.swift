@@ -18,7 +18,8 @@ package final class CoordinatorService: Sendable {
     private let home: Home
     private let doors: Doors
     private let blobs: CoordinatorBlobs
-    private let loop: SocketLoop<CoordinatorHandler>
+    /// Not private: tests hold it up.
+    let loop: SocketLoop<CoordinatorHandler>
     private let shared: SharedStatus
     private let isFinished = Mutex(false)
 

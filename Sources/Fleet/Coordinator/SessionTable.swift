@@ -26,9 +26,12 @@ struct Session {
 struct SessionTable {
     private static let limit = 10_000
     private static let clientPatience: Duration = .seconds(300)
+    private static let lastWordPatience: Duration = .seconds(60)
 
     private(set) var sessions: [PeerID: Session] = [:]
     private var peers: [WorkerID: PeerID] = [:]
+    /// Connections that took nothing more, and since when: what was said over them before may still be on its way in.
+    private var broken: [PeerID: (worker: WorkerID, since: Instant)] = [:]
     private var count: UInt64 = 0
 
     var isFull: Bool { sessions.count >= Self.limit }
@@ -66,13 +69,31 @@ struct SessionTable {
         return worker
     }
 
+    /// Ends a conversation whose connection broke under what it was to take.
+    ///
+    /// - Returns: the worker that has none now.
+    mutating func lose(_ peer: PeerID, at now: Instant) -> WorkerID? {
+        guard let worker = close(peer) else { return nil }
+        broken[peer] = (worker, now)
+        return worker
+    }
+
+    /// Ends a conversation with a goodbye, which may be read after the connection was found broken.
+    ///
+    /// - Returns: the worker that has left; nil if it has come back over another connection.
+    mutating func part(from peer: PeerID) -> WorkerID? {
+        let lost = broken.removeValue(forKey: peer)?.worker
+        return close(peer) ?? lost.flatMap { peers[$0] == nil ? $0 : nil }
+    }
+
     mutating func note(messageFrom peer: PeerID, at now: Instant) { sessions[peer]?.heard = now }
 
     mutating func note(pingTo peer: PeerID, at now: Instant) { sessions[peer]?.pinged = now }
 
     mutating func note(preparing: String, by peer: PeerID) { sessions[peer]?.preparing = preparing }
 
-    mutating func forgetSilentClients(at now: Instant) {
+    mutating func forgetSilent(at now: Instant) {
+        broken = broken.filter { now - $0.value.since < Self.lastWordPatience }
         for (peer, session) in sessions where session.worker == nil && now - session.heard >= Self.clientPatience {
             sessions[peer] = nil
         }
