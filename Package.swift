@@ -87,7 +87,7 @@ let package = Package(
         .testTarget(name: "ZeroMQTests", dependencies: ["ZeroMQ"]),
         .testTarget(name: "AccessTests", dependencies: ["Access", "ZeroMQ"]),
         .testTarget(name: "WireMessagesTests", dependencies: ["WireMessages", protobuf]),
-        .testTarget(name: "CoordinationTests", dependencies: ["Coordination"]),
+        .testTarget(name: "CoordinationTests", dependencies: ["Coordination", "Simulation"]),
         .testTarget(name: "SimulationTests", dependencies: ["Simulation", "Coordination"]),
         .testTarget(name: "BlobsTests", dependencies: ["Blobs", "WireMessages", "ZeroMQ", protobuf]),
         .testTarget(name: "FleetHostsTests", dependencies: ["FleetHosts"]),

@@ -17,14 +17,8 @@ package struct CredentialStore: Sendable {
     private static let mostFiles = 1000
 
     package init(environment: [String: String] = ProcessInfo.processInfo.environment) {
-        func variable(_ name: String) -> String? { environment[name].flatMap { $0.isEmpty ? nil : $0 } }
-        named = variable("PSEUDOWORD_CREDENTIALS").map { URL(fileURLWithPath: $0) }
-        if let folder = variable("PSEUDOWORD_CONFIG") {
-            self.folder = URL(fileURLWithPath: folder)
-        } else {
-            let base = variable("XDG_CONFIG_HOME") ?? (variable("HOME") ?? NSHomeDirectory()) + "/.config"
-            folder = URL(fileURLWithPath: base).appendingPathComponent("pseudoword")
-        }
+        named = environment["PSEUDOWORD_CREDENTIALS"].flatMap { $0.isEmpty ? nil : URL(fileURLWithPath: $0) }
+        folder = UserFolder.configuration.folder(named: "PSEUDOWORD_CONFIG", environment: environment)
     }
 
     private var credentialsFolder: URL { folder.appendingPathComponent("credentials") }

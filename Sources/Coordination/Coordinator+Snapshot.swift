@@ -83,11 +83,6 @@ extension Coordinator {
         return Dictionary(uniqueKeysWithValues: kept.map { ($0.key.step, $0.value.digest) })
     }
 
-    /// The worker that holds a live `train` lease on the trial.
-    package func liveLease(of id: TrialID) -> (worker: WorkerID, lease: LeaseID)? {
-        trial(id)?.lease.flatMap { lease in leases[lease].map { ($0.worker, lease) } }
-    }
-
     /// Whether the worker said hello and was not forgotten since; one that was has to say hello again before its heartbeats count.
     package func knows(_ id: WorkerID) -> Bool { workers[id] != nil }
 

@@ -32,6 +32,4 @@ func scientific(_ value: Double) -> String { String(format: "%.1e", value) }
 
 extension String {
     func padded(to width: Int) -> String { count >= width ? self : self + String(repeating: " ", count: width - count) }
-
-    func leftPadded(to width: Int) -> String { count >= width ? self : String(repeating: " ", count: width - count) + self }
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Simulation
 import Testing
 
 @testable import Coordination
@@ -23,18 +24,6 @@ enum Walk {
         #else
             1...200
         #endif
-    }
-}
-
-struct SplitMix64: RandomNumberGenerator {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var z = state
-        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-        return z ^ (z >> 31)
     }
 }
 
@@ -89,7 +78,7 @@ struct World {
     var isCalm = false
 
     init(seed: UInt64) {
-        random = SplitMix64(state: seed)
+        random = SplitMix64(seed: seed)
         coordinator = Coordinator(at: Instant(milliseconds: 0))
     }
 

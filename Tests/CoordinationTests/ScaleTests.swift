@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Simulation
 import Testing
 
 @testable import Coordination
@@ -96,7 +97,7 @@ struct IndexQueueTests {
     @Test func itKeepsTheLowestFirst() {
         var queue = IndexQueue()
         var expected: Set<Int> = []
-        var random = SplitMix64(state: 7)
+        var random = SplitMix64(seed: 7)
         for _ in 0..<5000 {
             let index = Int.random(in: 0..<300, using: &random)
             if Bool.random(using: &random) {

@@ -22,7 +22,8 @@ struct OutboxFleetTests {
         }
     }
 
-    @Test func aResultThatNobodyCouldTakeIsSentByTheNextWorkerOfTheMachine() async throws {
+    /// A worker, ada, whose coordinator was killed while it computed the second segment; it goes on now.
+    private func stranded() async throws -> (bench: Bench, outbox: URL, endpoint: Endpoint, worker: WorkerService) {
         let bench = try Bench()
         let outbox = bench.folder.appendingPathComponent("outbox")
         let gate = Gate()
@@ -33,6 +34,11 @@ struct OutboxFleetTests {
         try await first.wait("the worker waits in the second segment") { _ in gate.hasVisitor }
         first.kill()
         gate.open()
+        return (bench, outbox, endpoint, worker)
+    }
+
+    @Test func aResultThatNobodyCouldTakeIsSentByTheNextWorkerOfTheMachine() async throws {
+        let (bench, outbox, endpoint, worker) = try await stranded()
         try await eventually("the result is on the worker's disk") { files(outbox) == ["train-1-0-0-0-2.result"] }
         // The first segment's result was acknowledged, so it is not there any more.
         worker.kill()
@@ -48,16 +54,7 @@ struct OutboxFleetTests {
     }
 
     @Test func twoWorkersOfAMachineThatSendTheSameResultDoNoHarm() async throws {
-        let bench = try Bench()
-        let outbox = bench.folder.appendingPathComponent("outbox")
-        let gate = Gate()
-        let first = try bench.coordinator()
-        let endpoint = try first.start()
-        let ada = try bench.worker("ada", at: endpoint, FakeTrainer(beforeStep: { if $0 == 15 { gate.pass() } })) { $0.outbox = outbox }
-        try await first.submit()
-        try await first.wait("the worker waits in the second segment") { _ in gate.hasVisitor }
-        first.kill()
-        gate.open()
+        let (bench, outbox, endpoint, ada) = try await stranded()
         try await eventually("the result is on the worker's disk") { !files(outbox).isEmpty }
         // It finds the result of the one that still lives.
         let ben = try bench.worker("ben", at: endpoint) { $0.outbox = outbox }
@@ -73,16 +70,7 @@ struct OutboxFleetTests {
     }
 
     @Test func aResultOfAStudyThatEndedIsForgotten() async throws {
-        let bench = try Bench()
-        let outbox = bench.folder.appendingPathComponent("outbox")
-        let gate = Gate()
-        let first = try bench.coordinator()
-        let endpoint = try first.start()
-        let ada = try bench.worker("ada", at: endpoint, FakeTrainer(beforeStep: { if $0 == 15 { gate.pass() } })) { $0.outbox = outbox }
-        try await first.submit()
-        try await first.wait("the worker waits in the second segment") { _ in gate.hasVisitor }
-        first.kill()
-        gate.open()
+        let (bench, outbox, endpoint, ada) = try await stranded()
         try await eventually("the result is on the worker's disk") { !files(outbox).isEmpty }
         ada.kill()
         let second = try await bench.restart(at: endpoint)

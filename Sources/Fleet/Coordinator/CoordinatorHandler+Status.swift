@@ -17,12 +17,15 @@ extension CoordinatorHandler {
         let snapshot = coordinator.snapshot(now: Instant(now), study: study)
         let names = Dictionary(uniqueKeysWithValues: snapshot.workers.map { ($0.id, $0.about.name) })
         let transfers = blobs.transfers
+        let behind = checkpoints.behind
         return FleetStatus(
             program: options.program, endpoint: endpoint.description, uptimeSeconds: (now - started).inSeconds,
             problems: (storageProblem.map { [$0] } ?? []) + checkpoints.problems + shownAccessProblems,
             waitingTrials: coordinator.waitingTrials, transfers: transfers.count,
             transferBytesPerSecond: transfers.bytesPerSecond,
-            studies: snapshot.studies.map { self.study($0, names: names, allTrials: allTrials || study != nil, from: first) },
+            studies: snapshot.studies.map {
+                self.study($0, names: names, allTrials: allTrials || study != nil, from: first, behind: behind)
+            },
             workers: snapshot.workers.map(worker))
     }
 
@@ -32,7 +35,10 @@ extension CoordinatorHandler {
         return status.wire(listsAll: study != nil || request.allTrials)
     }
 
-    private func study(_ study: Snapshot.Study, names: [WorkerID: String], allTrials: Bool, from first: Int) -> FleetStatus.Study {
+    /// - Parameter behind: trials whose files are not written yet.
+    private func study(
+        _ study: Snapshot.Study, names: [WorkerID: String], allTrials: Bool, from first: Int, behind: Set<TrialID>
+    ) -> FleetStatus.Study {
         let shown =
             allTrials || study.trials.count <= Self.listedTrials
             ? Array(study.trials.dropFirst(first))
@@ -44,9 +50,8 @@ extension CoordinatorHandler {
                 parameters: parameters(of: trial))
         }
         // Whoever reads that something is complete may open its files.
-        let behind = checkpoints.behind.filter { $0.study == study.id }
         if behind.isEmpty { return answer }
-        if answer.state == .complete { answer.state = .running }
+        if answer.state == .complete, behind.contains(where: { $0.study == study.id }) { answer.state = .running }
         for index in answer.trials.indices where answer.trials[index].state == .complete {
             if behind.contains(TrialID(study: study.id, index: answer.trials[index].index)) { answer.trials[index].state = .running }
         }

@@ -54,8 +54,8 @@ struct ExportCommand: ParsableCommand {
     }
 
     private func find() throws -> Checkpoint {
-        if connection.coordinator == nil, let path = try CheckpointLocation.find(study, home: connection.home, trial: trial) {
-            return try Checkpoint.read(from: path)
+        if connection.coordinator == nil, let found = try CheckpointLocation.find(study, home: connection.home, trial: trial) {
+            return found
         }
         let answer = try connection.client().checkpoint(study: study, trial: trial.number)
         if trial.number == nil, answer.trial > 0 { announce("trial \(answer.trial) has the lowest evaluation loss") }

@@ -13,10 +13,7 @@ struct HomeOption: ParsableArguments {
 
     var folder: URL {
         if let home { return URL(fileURLWithPath: (home as NSString).expandingTildeInPath) }
-        let environment = ProcessInfo.processInfo.environment
-        if let home = environment["PSEUDOWORD_HOME"], !home.isEmpty { return URL(fileURLWithPath: home) }
-        let data = environment["XDG_DATA_HOME"].flatMap { $0.isEmpty ? nil : $0 } ?? UserFolder.path + "/.local/share"
-        return URL(fileURLWithPath: data + "/pseudoword")
+        return UserFolder.data.folder(named: "PSEUDOWORD_HOME")
     }
 }
 
@@ -91,14 +88,6 @@ struct CoordinatorOption: ParsableArguments {
     }
 }
 
-/// Where a user's own files are.
-enum UserFolder {
-    /// What the environment says counts: services and `nobody` may have no folder of their own.
-    static var path: String {
-        ProcessInfo.processInfo.environment["HOME"].flatMap { $0.isEmpty ? nil : $0 } ?? NSHomeDirectory()
-    }
-}
-
 /// Where files by content are kept on a machine.
 struct CacheOption: ParsableArguments {
     @Option(help: "The folder for models, pictures and latents by content (default: $PSEUDOWORD_CACHE, or ~/.cache/pseudoword).")
@@ -125,9 +114,6 @@ struct CacheOption: ParsableArguments {
 
     var folder: URL {
         if let cache { return URL(fileURLWithPath: (cache as NSString).expandingTildeInPath) }
-        let environment = ProcessInfo.processInfo.environment
-        if let cache = environment["PSEUDOWORD_CACHE"], !cache.isEmpty { return URL(fileURLWithPath: cache) }
-        let base = environment["XDG_CACHE_HOME"].flatMap { $0.isEmpty ? nil : $0 } ?? UserFolder.path + "/.cache"
-        return URL(fileURLWithPath: base + "/pseudoword")
+        return UserFolder.cache.folder(named: "PSEUDOWORD_CACHE")
     }
 }
