@@ -8,8 +8,9 @@ struct FieldChecks {
 
     func fail(_ field: String, _ why: String) -> WireError { WireError(.invalid, "\(kind.name): \(field) \(why)") }
 
-    func require(_ isFine: Bool, _ field: String, _ why: String) throws(WireError) {
-        if !isFine { throw fail(field, why) }
+    /// The texts are only made for a failure.
+    func require(_ isFine: Bool, _ field: @autoclosure () -> String, _ why: @autoclosure () -> String) throws(WireError) {
+        if !isFine { throw fail(field(), why()) }
     }
 
     /// One line of printable text.
@@ -49,12 +50,12 @@ struct FieldChecks {
         try require(limits.contains(value), "priority", "is \(value); it may be from \(limits.lowerBound) to \(limits.upperBound)")
     }
 
-    func digest(_ value: Data, _ field: String) throws(WireError) {
-        try require(value.count == WireLimits.digestBytes, field, "has \(value.count) bytes; a SHA-256 has \(WireLimits.digestBytes)")
+    func digest(_ value: Data, _ field: @autoclosure () -> String) throws(WireError) {
+        try require(value.count == WireLimits.digestBytes, field(), "has \(value.count) bytes; a SHA-256 has \(WireLimits.digestBytes)")
     }
 
     /// A lease of one of these kinds whose fields are those of its kind.
-    func lease(_ lease: WireLease, _ kinds: Set<WireWorkKind> = Set(WireWorkKind.allCases)) throws(WireError) {
+    func lease(_ lease: WireLease, _ kinds: [WireWorkKind] = WireWorkKind.allCases) throws(WireError) {
         try known(lease.kind, "lease.kind")
         try require(kinds.contains(lease.kind), "lease.kind", "is \(lease.kind), which this message is not for")
         try positive(lease.study, "lease.study")
@@ -62,7 +63,7 @@ struct FieldChecks {
         try positive(lease.attempt, "lease.attempt")
     }
 
-    func leases(_ leases: [WireLease], _ kinds: Set<WireWorkKind>) throws(WireError) {
+    func leases(_ leases: [WireLease], _ kinds: [WireWorkKind]) throws(WireError) {
         try require(
             !leases.isEmpty && leases.count <= WireLimits.leases, "leases", "are \(leases.count); expected 1 to \(WireLimits.leases)")
         for lease in leases { try self.lease(lease, kinds) }
@@ -72,16 +73,16 @@ struct FieldChecks {
         try require(isOne, "leases", "belong to more than one step")
     }
 
-    func vectors(_ vectors: WireVectors, _ field: String) throws(WireError) {
+    func vectors(_ vectors: WireVectors, _ field: @autoclosure () -> String) throws(WireError) {
         let (count, width) = (Int(vectors.count), Int(vectors.width))
-        try require(WireLimits.vectorCount.contains(count), "\(field).count", "is \(count); expected \(range(WireLimits.vectorCount))")
-        try require(WireLimits.vectorWidth.contains(width), "\(field).width", "is \(width); expected \(range(WireLimits.vectorWidth))")
-        try floats(vectors.values, "\(field).values", count: count * width)
+        try require(WireLimits.vectorCount.contains(count), "\(field()).count", "is \(count); expected \(range(WireLimits.vectorCount))")
+        try require(WireLimits.vectorWidth.contains(width), "\(field()).width", "is \(width); expected \(range(WireLimits.vectorWidth))")
+        try floats(vectors.values, "\(field()).values", count: count * width)
     }
 
-    func blob(_ blob: WireBlobName, _ field: String) throws(WireError) {
-        try digest(blob.digest, "\(field).digest")
-        try require(blob.bytes <= 1 << 50, "\(field).bytes", "is \(blob.bytes)")
+    func blob(_ blob: WireBlobName, _ field: @autoclosure () -> String) throws(WireError) {
+        try digest(blob.digest, "\(field()).digest")
+        try require(blob.bytes <= 1 << 50, "\(field()).bytes", "is \(blob.bytes)")
     }
 
     /// Text of any shape that may be long or missing.
@@ -89,28 +90,28 @@ struct FieldChecks {
         try require(value.utf8.count <= limit, field, "has \(value.utf8.count) bytes; at most \(limit) are allowed")
     }
 
-    func state(_ state: WireTrainingState, _ field: String, step: UInt32) throws(WireError) {
+    func state(_ state: WireTrainingState, _ field: @autoclosure () -> String, step: UInt32) throws(WireError) {
         let (count, width) = (Int(state.count), Int(state.width))
-        try require(WireLimits.vectorCount.contains(count), "\(field).count", "is \(count); expected \(range(WireLimits.vectorCount))")
-        try require(WireLimits.vectorWidth.contains(width), "\(field).width", "is \(width); expected \(range(WireLimits.vectorWidth))")
-        try require(state.step == step, "\(field).step", "is \(state.step); expected \(step)")
+        try require(WireLimits.vectorCount.contains(count), "\(field()).count", "is \(count); expected \(range(WireLimits.vectorCount))")
+        try require(WireLimits.vectorWidth.contains(width), "\(field()).width", "is \(width); expected \(range(WireLimits.vectorWidth))")
+        try require(state.step == step, "\(field()).step", "is \(state.step); expected \(step)")
         let arrays = [
             ("embedding", state.embedding), ("exp_avg", state.expAvg), ("exp_avg_sq", state.expAvgSq), ("initial", state.initial),
         ]
-        for (name, bytes) in arrays { try floats(bytes, "\(field).\(name)", count: count * width) }
+        for (name, bytes) in arrays { try floats(bytes, "\(field()).\(name)", count: count * width) }
         if state.best.isEmpty {
-            try require(!state.hasBestStep && !state.hasBestLoss, "\(field).best", "is missing though best_step or best_loss is there")
+            try require(!state.hasBestStep && !state.hasBestLoss, "\(field()).best", "is missing though best_step or best_loss is there")
         } else {
-            try floats(state.best, "\(field).best", count: count * width)
-            try require(state.hasBestStep && state.hasBestLoss, "\(field).best", "comes without best_step or best_loss")
-            try require(state.bestStep <= state.step, "\(field).best_step", "is \(state.bestStep), after step \(state.step)")
-            try finite(state.bestLoss, "\(field).best_loss")
+            try floats(state.best, "\(field()).best", count: count * width)
+            try require(state.hasBestStep && state.hasBestLoss, "\(field()).best", "comes without best_step or best_loss")
+            try require(state.bestStep <= state.step, "\(field()).best_step", "is \(state.bestStep), after step \(state.step)")
+            try finite(state.bestLoss, "\(field()).best_loss")
         }
     }
 
-    func floats(_ bytes: Data, _ field: String, count: Int) throws(WireError) {
-        try require(bytes.count == 4 * count, field, "has \(bytes.count) bytes; expected \(4 * count) for \(count) numbers")
-        try require(FloatBytes.areFinite(bytes), field, "has a number that is not finite")
+    func floats(_ bytes: Data, _ field: @autoclosure () -> String, count: Int) throws(WireError) {
+        try require(bytes.count == 4 * count, field(), "has \(bytes.count) bytes; expected \(4 * count) for \(count) numbers")
+        try require(FloatBytes.areFinite(bytes), field(), "has a number that is not finite")
     }
 
     private func range(_ range: ClosedRange<Int>) -> String { "\(range.lowerBound) to \(range.upperBound)" }

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-package import Foundation
+import Foundation
 
 extension WireSegmentResult {
     /// What has to come out the same whoever computed it; `digest` is its SHA-256.
     ///
     /// Left out are the attempt, the wall times and the CPU. Protobuf's own bytes would not do: the same message can be
     /// written in several ways. Integers are little-endian; text and bytes follow their length.
-    package var deterministicContent: Data {
-        var writer = ContentWriter()
+    package var deterministicContent: [UInt8] {
+        var writer = ContentWriter(capacity: 1024 + 5 * after.embedding.count + 36 * history.count)
         writer.bytes(Data("pseudoword segment 1".utf8))
         writer.bytes(Data(String(lease.study).utf8))
         for number in [lease.trial, fromStep, toStep, finished ? 1 : 0] { writer.number(number) }
@@ -28,14 +28,14 @@ extension WireSegmentResult {
         }
         writer.bytes(modelDigest)
         writer.bytes(dataDigest)
-        return writer.data
+        return writer.content
     }
 }
 
 extension WireSliceResult {
     /// What has to come out the same whoever computed it; `digest` is its SHA-256.
-    package var deterministicContent: Data {
-        var writer = ContentWriter()
+    package var deterministicContent: [UInt8] {
+        var writer = ContentWriter(capacity: 1024 + 8 * losses.count + gradient.count + initial.values.count)
         writer.bytes(Data("pseudoword slice 1".utf8))
         writer.number(UInt32(lease.kind.rawValue))
         writer.number(lease.study)
@@ -47,17 +47,20 @@ extension WireSliceResult {
         writer.bytes(initial.values)
         writer.bytes(modelDigest)
         writer.bytes(dataDigest)
-        return writer.data
+        return writer.content
     }
 }
 
 private struct ContentWriter {
-    private(set) var data = Data()
+    private(set) var content: [UInt8] = []
 
-    mutating func number(_ value: some FixedWidthInteger) { withUnsafeBytes(of: value.littleEndian) { data.append(contentsOf: $0) } }
+    init(capacity: Int) { content.reserveCapacity(capacity) }
+
+    mutating func number(_ value: some FixedWidthInteger) { withUnsafeBytes(of: value.littleEndian) { content.append(contentsOf: $0) } }
 
     mutating func bytes(_ value: Data) {
         number(UInt64(value.count))
-        data.append(value)
+        // Not the data itself: it would come byte by byte.
+        value.withUnsafeBytes { content.append(contentsOf: $0) }
     }
 }

@@ -11,6 +11,8 @@ final class LoopCore {
     private var authenticator: Authenticator?
     private var socketsMade: UInt32 = 0
     private var monitorsMade: UInt32 = 0
+    /// What a wait looks at; kept for its memory only.
+    private var items: [zmq_pollitem_t] = []
     var stopRequested = false
 
     init(ioThreads: Int) throws(SocketError) {
@@ -91,12 +93,12 @@ final class LoopCore {
         if let frame = frames.first(where: { $0.count > limit }) {
             throw SocketError(.messageTooBig, "a message of \(frame.count) bytes is over the limit of \(limit)")
         }
-        let notConnected = SocketError(.notConnected, "not connected to \(socket.endpoint)")
-        guard let raw = socket.raw else { throw notConnected }
+        func notConnected() -> SocketError { SocketError(.notConnected, "not connected to \(socket.endpoint)") }
+        guard let raw = socket.raw else { throw notConnected() }
         switch raw.send((peer.map { [$0.bytes] } ?? []) + frames) {
         case 0: return
         case EHOSTUNREACH: throw SocketError(.unreachable, "the peer is gone")
-        case EAGAIN where socket.role == .dealer && !socket.isConnected: throw notConnected
+        case EAGAIN where socket.role == .dealer && !socket.isConnected: throw notConnected()
         case EAGAIN: throw SocketError(.wouldBlock, "the peer takes messages too slowly; its queue is full")
         case let number: throw SocketError(.system(number), "cannot send: \(SocketError.text(number))")
         }
@@ -106,16 +108,24 @@ final class LoopCore {
 
     /// Sleeps until something arrives, a socket is due to be reopened, or the deadline.
     func wait(until deadline: ContinuousClock.Instant, wakeup: Int32) {
-        let due = sockets.compactMap(\.due).reduce(deadline, min)
-        let timeout = (due - .now).milliseconds
-        var items = [zmq_pollitem_t(socket: nil, fd: wakeup, events: Int16(ZMQ_POLLIN), revents: 0)]
-        for handle in sockets.flatMap({ [$0.raw?.pollHandle, $0.monitor?.pollHandle] }) + [authenticator?.pollHandle] {
-            guard let handle else { continue }
-            items.append(zmq_pollitem_t(socket: handle, fd: 0, events: Int16(ZMQ_POLLIN), revents: 0))
+        var due = deadline
+        items.removeAll(keepingCapacity: true)
+        items.append(zmq_pollitem_t(socket: nil, fd: wakeup, events: Int16(ZMQ_POLLIN), revents: 0))
+        for socket in sockets {
+            if let earlier = socket.due { due = min(due, earlier) }
+            watch(socket.raw?.pollHandle)
+            watch(socket.monitor?.pollHandle)
         }
+        watch(authenticator?.pollHandle)
+        let timeout = (due - .now).milliseconds
         let code = zmq_poll(&items, Int32(items.count), Int(timeout))
         precondition(code >= 0 || zmq_errno() == EINTR, "zmq_poll: \(SocketError.text(zmq_errno()))")
         if items[0].revents != 0 { pw_wakeup_drain(wakeup) }
+    }
+
+    private func watch(_ handle: UnsafeMutableRawPointer?) {
+        guard let handle else { return }
+        items.append(zmq_pollitem_t(socket: handle, fd: 0, events: Int16(ZMQ_POLLIN), revents: 0))
     }
 
     /// What has happened since the last time, in order for each socket.

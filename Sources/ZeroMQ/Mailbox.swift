@@ -15,6 +15,8 @@ final class Mailbox<Work: Sendable>: Sendable {
     }
 
     private let state = Mutex(State())
+    /// Whether there may be something to take; asked at every turn of a loop, which finds nothing at most of them.
+    private let hasNews = Atomic(false)
 
     /// The descriptor that becomes readable when there is something to take.
     ///
@@ -44,6 +46,7 @@ final class Mailbox<Work: Sendable>: Sendable {
         state.withLock { state in
             guard state.phase == .open else { return false }
             state.waiting.append(work)
+            hasNews.store(true, ordering: .releasing)
             pw_wakeup_signal(state.descriptor)
             return true
         }
@@ -52,13 +55,16 @@ final class Mailbox<Work: Sendable>: Sendable {
     func requestStop() {
         state.withLock { state in
             state.stopRequested = true
+            hasNews.store(true, ordering: .releasing)
             // Under the lock: a descriptor that was closed may already belong to someone else.
             if state.descriptor >= 0 { pw_wakeup_signal(state.descriptor) }
         }
     }
 
-    func take() -> (work: [Work], stopRequested: Bool) {
-        state.withLock { state in
+    /// - Returns: nil if there is nothing.
+    func take() -> (work: [Work], stopRequested: Bool)? {
+        guard hasNews.exchange(false, ordering: .acquiring) else { return nil }
+        return state.withLock { state in
             defer { state.waiting.removeAll() }
             return (state.waiting, state.stopRequested)
         }

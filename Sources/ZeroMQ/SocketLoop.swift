@@ -151,9 +151,10 @@ package final class SocketLoop<Handler: LoopHandler>: Sendable {
         while !core.stopRequested {
             core.wait(until: nextTick, wakeup: wakeup)
             context.now = .now
-            let (work, stopRequested) = mailbox.take()
-            for item in work { item(&handler, &context) }
-            if stopRequested { return }
+            if let (work, stopRequested) = mailbox.take() {
+                for item in work { item(&handler, &context) }
+                if stopRequested { return }
+            }
             for event in core.collect(now: context.now) where core.isCurrent(event) && !core.stopRequested {
                 handler.handle(event, in: &context)
             }

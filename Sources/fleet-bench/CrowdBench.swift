@@ -24,16 +24,8 @@ struct CrowdBench: ParsableCommand {
         let child = try Child(["crowd-serve", "--trials", String(trials), "--heartbeat", String(heartbeat)], environment: [:])
         let endpoint = try Endpoint(try child.value("endpoint"))
         let process = Int32(try child.number("pid"))
-        // A libzmq context has a thousand sockets at most, and each peer takes three.
-        let loops = try stride(from: 0, to: workers, by: 200).map { first in
-            let range = first..<min(first + 200, workers)
-            let loop = SocketLoop<CrowdHandler>(name: "crowd", tickInterval: .milliseconds(100)) { context in
-                try CrowdHandler(endpoint, range, heartbeat: .seconds(heartbeat), &context)
-            }
-            try loop.start()
-            return loop
-        }
-        defer { for loop in loops { loop.stop() } }
+        let crew = try BareWorkers(workers, at: endpoint, heartbeat: .seconds(heartbeat), answers: false)
+        defer { crew.stop() }
         let client = FleetClient(endpoint, program: "fleet-bench", connectTimeout: .seconds(20))
         let deadline = Date().addingTimeInterval(60)
         while try client.status().workers.count < workers {
@@ -81,70 +73,6 @@ struct CrowdServe: ParsableCommand {
         Child.say("pid", getpid())
         Child.waitForEnd(since: Machine.cpuSeconds)
         rig.service.stop()
-    }
-}
-
-/// Many workers on one thread: they join, and say that they are there.
-struct CrowdHandler: LoopHandler {
-    private var peers: [SocketID: (name: String, session: String?)] = [:]
-    private var leases: [SocketID: WireLease] = [:]
-    private let heartbeat: Duration
-    private var due: ContinuousClock.Instant
-
-    init(_ endpoint: Endpoint, _ range: Range<Int>, heartbeat: Duration, _ context: inout LoopContext) throws {
-        self.heartbeat = heartbeat
-        due = context.now
-        for index in range { peers[try context.connect(endpoint)] = ("crowd-\(index)", nil) }
-    }
-
-    mutating func handle(_ event: LoopEvent, in context: inout LoopContext) {
-        switch event {
-        case .connected(let socket): hello(socket, &context)
-        case .message(let socket, _, let frames):
-            switch (try? WireCodec.decode(frames, at: .peer))?.payload {
-            case .welcome(let welcome):
-                peers[socket]?.session = welcome.session
-                beat(socket, &context)
-            // It holds what it was given, and never gets on with it.
-            case .trainGrant(let grant): leases[socket] = grant.lease
-            case .cancelLease: leases[socket] = nil
-            default: break
-            }
-        case .tick where context.now >= due:
-            due = context.now + heartbeat
-            for socket in peers.keys { beat(socket, &context) }
-        default: break
-        }
-    }
-
-    private func hello(_ socket: SocketID, _ context: inout LoopContext) {
-        var hello = WireHello()
-        hello.protocolMajor = WireVersion.current.major
-        hello.role = .worker
-        hello.workerID = UUID().uuidString.lowercased()
-        hello.name = peers[socket]?.name ?? "crowd"
-        hello.host = "crowd"
-        hello.programVersion = "fleet-bench"
-        hello.cpu = "none"
-        hello.threads = 1
-        send(.hello(hello), socket, &context)
-    }
-
-    private func beat(_ socket: SocketID, _ context: inout LoopContext) {
-        guard let session = peers[socket]?.session else { return }
-        var beat = WireHeartbeat()
-        beat.session = session
-        if let lease = leases[socket] {
-            var progress = WireProgress()
-            progress.lease = lease
-            beat.progress = [progress]
-        }
-        send(.heartbeat(beat), socket, &context)
-    }
-
-    private func send(_ payload: WireEnvelope.OneOf_Payload, _ socket: SocketID, _ context: inout LoopContext) {
-        guard let frames = try? WireCodec.encode(WireEnvelope(payload, requestID: 1)) else { return }
-        try? context.send(frames, on: socket)
     }
 }
 

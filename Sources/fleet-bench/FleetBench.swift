@@ -6,7 +6,8 @@ struct FleetBench: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "fleet-bench", abstract: "Measures what the parts of a fleet carry, with real processes, sockets and disks.",
         subcommands: [
-            SyncBench.self, LeasesBench.self, CrowdBench.self, CrowdServe.self, BlobsBench.self, BlobsServe.self, BlobsFetch.self,
+            SyncBench.self, LeasesBench.self, LeasesServe.self, CrowdBench.self, CrowdServe.self, BlobsBench.self, BlobsServe.self,
+            BlobsFetch.self,
             BareServe.self, BareFetch.self,
         ])
 }

@@ -9,8 +9,18 @@ import ZeroMQ
 struct IdleTrainer: Trainer {
     /// How long a slice takes.
     var seconds = 0.0
-    var vectors = 2
-    var width = 768
+    private(set) var vectors = 2
+    private(set) var width = 768
+    /// Made once: it is no part of what is measured.
+    private let gradient: [Float]
+
+    init(seconds: Double = 0, vectors: Int = 2, width: Int = 768) {
+        (self.seconds, self.vectors, self.width) = (seconds, vectors, width)
+        gradient = (0..<vectors * width).map { Float($0 % 7) * 0.001 + 0.001 }
+    }
+
+    /// Of the smallest results.
+    static let small = IdleTrainer(vectors: 2, width: 8)
 
     func train(
         _ request: SegmentRequest, report: @Sendable (SegmentProgress) -> Void, isCancelled: @Sendable () -> Bool
@@ -35,14 +45,14 @@ struct IdleTrainer: Trainer {
         }
         if request.kind == .gradient {
             if seconds > 0 { Thread.sleep(forTimeInterval: seconds) }
-            outcome.gradient = (0..<vectors * width).map { Float($0 % 7 + request.slice) * 0.001 + 0.001 }
+            outcome.gradient = gradient
         }
         return outcome
     }
 
     func piece(_ request: PieceRequest, isCancelled: @Sendable () -> Bool) throws -> Data { Data([1]) }
 
-    private static let digest = [UInt8](repeating: 7, count: 32)
+    static let digest = [UInt8](repeating: 7, count: 32)
 }
 
 /// A coordinator in a temporary home, for measurements.

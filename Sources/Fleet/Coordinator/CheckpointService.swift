@@ -2,13 +2,12 @@
 
 import Coordination
 import Foundation
+import Glibc
 import Synchronization
-import WireMessages
 
-/// Writes checkpoint files on a thread of its own, so that no disk holds up a conversation.
+/// Writes checkpoint files on a thread of its own and of low priority, so that no disk holds up a conversation.
 ///
-/// The ledger is the truth and a checkpoint a copy of it, so a file may lag behind: results that arrive faster than the disk takes files
-/// share one.
+/// The ledger is the truth and a checkpoint a copy of it, so a file may lag behind.
 final class CheckpointService: Sendable {
     /// What is known of a trial's file.
     struct Known: Sendable {
@@ -17,14 +16,26 @@ final class CheckpointService: Sendable {
         var evaluationLoss: Double?
     }
 
-    private let queue = DispatchQueue(label: "checkpoints")
-    private let keeper: Mutex<CheckpointKeeper>
-    private let known = Mutex<[TrialID: Known]>([:])
-    private let waiting = Mutex<[TrialID: [AcceptedSegment]]>([:])
-    private let unwritten = Mutex<Set<TrialID>>([])
-    private let isStopped = Atomic<Bool>(false)
+    /// How long `stop` goes on with what waits; the next coordinator on this home writes the rest.
+    private static let patience: Duration = .seconds(10)
+    /// The niceness of the thread.
+    private static let niceness: Int32 = 10
 
-    init(_ keeper: CheckpointKeeper) { self.keeper = Mutex(keeper) }
+    private struct State {
+        var queue = CheckpointQueue()
+        var isStarted = false
+        /// Set once: when the thread ends at the latest.
+        var end: Instant?
+    }
+
+    /// As it was at the beginning; the thread has its own.
+    private let keeper: CheckpointKeeper
+    private let state = Mutex(State())
+    private let known = Mutex<[TrialID: Known]>([:])
+    private let condition = NSCondition()
+    private let ended = DispatchGroup()
+
+    init(_ keeper: CheckpointKeeper) { self.keeper = keeper }
 
     subscript(trial: TrialID) -> Known { known.withLock { $0[trial] ?? Known() } }
 
@@ -36,56 +47,97 @@ final class CheckpointService: Sendable {
     }
 
     /// Trials whose files are about to be written: what is on disk is older than the ledger.
-    var behind: Set<TrialID> { unwritten.withLock { $0 } }
+    var behind: Set<TrialID> { state.withLock { $0.queue.behind } }
 
-    /// A result went into the ledger.
-    func accepted(_ segment: AcceptedSegment) {
-        _ = unwritten.withLock { $0.insert(segment.trial) }
-        let isFirst = waiting.withLock { waiting in
-            waiting[segment.trial, default: []].append(segment)
-            return waiting[segment.trial]?.count == 1
-        }
-        guard isFirst else { return }
-        enqueue { keeper in
-            let segments = self.waiting.withLock { $0.removeValue(forKey: segment.trial) ?? [] }
-            guard let study = segments.last?.study else { return }
-            keeper.resultsAccepted(segments.map(\.result), of: segment.trial, in: study)
-            self.tell(segment.trial, keeper)
-            self.waiting.withLock { waiting in
-                if waiting[segment.trial] == nil { _ = self.unwritten.withLock { $0.remove(segment.trial) } }
-            }
+    /// Results went into the ledger, and trials ended.
+    func note(accepted: [AcceptedSegment], ended: [TrialID]) {
+        if accepted.isEmpty && ended.isEmpty { return }
+        change { queue in
+            for segment in accepted { queue.accepted(segment, at: .now) }
+            for trial in ended { queue.end(trial) }
         }
     }
 
     /// Makes the file of a trial agree with the ledger after a restart.
-    func resume(_ trial: TrialID, step: Int, of study: StudyRow) {
-        enqueue { keeper in
-            keeper.resume(trial, step: step, in: study)
-            self.tell(trial, keeper)
-        }
-    }
-
-    /// Forgets the history of a trial that has ended; its file stays.
-    func release(_ trial: TrialID) {
-        enqueue { $0.release(trial) }
-    }
+    func resume(_ trial: TrialID, step: Int, of study: StudyRow) { change { $0.resume(trial, step: step, of: study) } }
 
     /// Tries again what could not be written.
     func retry() {
         guard known.withLock({ $0.contains { !$0.value.problem.isEmpty } }) else { return }
-        enqueue { keeper in
-            for trial in keeper.retry() { self.tell(trial, keeper) }
+        change { $0.retry() }
+    }
+
+    /// Writes what waits, for a while at most, and nothing after that.
+    func stop() { end(at: .now + Self.patience) }
+
+    /// Writes nothing more, as if the process were killed.
+    func abandon() { end(at: .now) }
+
+    private func end(at end: Instant) {
+        state.withLock { $0.end = $0.end ?? end }
+        wake()
+        ended.wait()
+    }
+
+    private func change(_ change: (inout CheckpointQueue) -> Void) {
+        let isFirst = state.withLock { state in
+            change(&state.queue)
+            guard !state.isStarted, state.end == nil else { return false }
+            state.isStarted = true
+            return true
+        }
+        if isFirst { start() } else { wake() }
+    }
+
+    private func wake() {
+        condition.lock()
+        condition.signal()
+        condition.unlock()
+    }
+
+    private func start() {
+        ended.enter()
+        let thread = Thread { [self] in
+            // Of this thread alone, on Linux.
+            setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, Self.niceness)
+            var keeper = keeper
+            while let item = next() { perform(item, &keeper) }
+            ended.leave()
+        }
+        thread.name = "checkpoints"
+        thread.start()
+    }
+
+    // MARK: - On the thread
+
+    /// Waits for the next thing to do; nil at the end.
+    private func next() -> CheckpointQueue.Item? {
+        condition.lock()
+        defer { condition.unlock() }
+        while true {
+            let (item, end, due) = state.withLock { state in
+                state.queue.isDone()
+                let isOver = state.end.map { $0 <= .now } ?? false
+                let item = isOver ? nil : state.queue.next(at: .now, isHurried: state.end != nil)
+                return (item, state.end, state.queue.due)
+            }
+            if item != nil || end != nil { return item }
+            let pause = due.map { max(0.001, ($0 - .now).inSeconds) } ?? 3600
+            _ = condition.wait(until: Date(timeIntervalSinceNow: pause))
         }
     }
 
-    /// Writes what waits, and nothing after that.
-    func stop() {
-        queue.sync { isStopped.store(true, ordering: .relaxed) }
-    }
-
-    private func enqueue(_ work: @escaping @Sendable (inout CheckpointKeeper) -> Void) {
-        queue.async { [self] in
-            if !isStopped.load(ordering: .relaxed) { keeper.withLock { work(&$0) } }
+    private func perform(_ item: CheckpointQueue.Item, _ keeper: inout CheckpointKeeper) {
+        switch item {
+        case .write(let trial, let study, let results):
+            keeper.resultsAccepted(results ?? [], of: trial, in: study)
+            tell(trial, keeper)
+        case .release(let trial): keeper.release(trial)
+        case .resume(let trial, let step, let study):
+            keeper.resume(trial, step: step, in: study)
+            tell(trial, keeper)
+        case .retry:
+            for trial in keeper.retry() { tell(trial, keeper) }
         }
     }
 
@@ -93,4 +145,9 @@ final class CheckpointService: Sendable {
         let path = keeper.paths[trial] ?? "", problem = keeper.problems[trial] ?? "", loss = keeper.evaluationLoss(of: trial)
         known.withLock { $0[trial] = Known(path: path, problem: problem, evaluationLoss: loss) }
     }
+}
+
+extension Instant {
+    /// The time of the loop's clock.
+    static var now: Instant { Instant(ContinuousClock.now) }
 }

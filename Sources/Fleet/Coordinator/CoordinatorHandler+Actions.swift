@@ -42,7 +42,10 @@ extension CoordinatorHandler {
                 logger.warning("\(name(of: record.trial)) failed: \(record.failure)")
                 note("failed", work: .train(record.trial), record.failure)
             }
-            if record.state.isTerminal { turn.ended.append(record.trial) }
+            if record.state.isTerminal {
+                turn.ended.append(record.trial)
+                latest.forget(record.trial)
+            }
         case .recordStudy(let study, let priority, let isPaused):
             stage { ledger throws(FleetError) in try ledger.record(study: study, priority: priority, isPaused: isPaused) }
         case .recordClass(let study, let numericsClass):
@@ -106,6 +109,7 @@ extension CoordinatorHandler {
         guard turn.failure == nil else { return .resultNotPersisted(report, shelf) }
         if shelf == .segment, let study = studies[report.trial.study] {
             turn.accepted.append(AcceptedSegment(result: result, trial: report.trial, study: study))
+            if report.worker != .coordinator { latest.keep(result.after, of: report.trial) }
             note("accepted", work: .train(report.trial), worker: report.worker, "steps \(report.fromStep) to \(report.toStep)")
         }
         return .resultPersisted(report, shelf)

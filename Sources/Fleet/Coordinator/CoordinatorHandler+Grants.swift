@@ -48,14 +48,12 @@ extension CoordinatorHandler {
             message.leases = [grant.lease.wire]
             message.brief = brief.digest
             message.deadlineMs = deadline
-            if let state = dataTrials[trial]?.state {
-                message.vectors = WireVectors(count: state.count, width: state.width, values: state.embedding)
-            }
+            if let vectors = dataTrials[trial]?.vectors { message.vectors = vectors }
             return .sliceGrant(message)
         case .encode: return .pieceGrant(pieceGrant(grant, brief))
         case .preview(let trial, let step):
             var message = pieceGrant(grant, brief)
-            let state = try TrainingState(result(of: trial, endingAt: step).after)
+            let state = try TrainingState(self.state(of: trial, at: step))
             message.vectors = WireVectors(count: state.count, width: state.width, values: state.embedding)
             return .pieceGrant(message)
         }
@@ -65,7 +63,7 @@ extension CoordinatorHandler {
 
     private func trainGrant(_ grant: Coordination.Grant, _ trial: TrialID, _ brief: Brief) throws -> WireTrainGrant {
         var message = WireTrainGrant()
-        if grant.fromStep > 0 { message.state = try result(of: trial, endingAt: grant.fromStep).after }
+        if grant.fromStep > 0 { message.state = try state(of: trial, at: grant.fromStep) }
         message.lease = grant.lease.wire
         message.brief = brief.digest
         message.fromStep = UInt32(grant.fromStep)
@@ -82,15 +80,16 @@ extension CoordinatorHandler {
         return message
     }
 
-    /// The result from which a trial goes on.
+    /// The state from which a trial goes on.
     ///
     /// - Throws: `FleetError` `.invalid` if the ledger has none that can be read, `.storage` if the disk does not answer.
-    private func result(of trial: TrialID, endingAt step: Int) throws(FleetError) -> WireSegmentResult {
+    private func state(of trial: TrialID, at step: Int) throws(FleetError) -> WireTrainingState {
+        if let known = latest[trial], Int(known.step) == step { return known }
         guard let payload = try ledger.payload(of: trial, endingAt: step) else {
             throw FleetError(.invalid, Ledger.damaged(ledger.path, "the result before step \(step) is missing").message)
         }
         do throws(FleetError) {
-            return try WireSegmentResult(stored: payload)
+            return try WireSegmentResult(stored: payload).after
         } catch {
             throw FleetError(.invalid, Ledger.damaged(ledger.path, "the result before step \(step) cannot be read").message)
         }

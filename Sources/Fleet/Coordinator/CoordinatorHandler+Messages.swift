@@ -155,8 +155,9 @@ extension CoordinatorHandler {
 
     /// A trial's vectors keep their shape from its first segment on.
     private func checkShape(of result: WireSegmentResult, for report: SegmentReport) throws {
-        guard report.fromStep > 0, let payload = try ledger.lastPayload(of: report.trial) else { return }
-        let before = try WireSegmentResult(stored: payload).after
+        guard report.fromStep > 0 else { return }
+        let known = try latest[report.trial] ?? ledger.lastPayload(of: report.trial).map { try WireSegmentResult(stored: $0).after }
+        guard let before = known else { return }
         guard before.count == result.after.count, before.width == result.after.width else {
             throw WireError(
                 .invalid,

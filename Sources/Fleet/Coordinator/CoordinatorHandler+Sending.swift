@@ -42,8 +42,7 @@ extension CoordinatorHandler {
             for key in due { cutting[key] = nil }
             _ = context.disconnect(on: socket) { $0.key.map(due.contains) ?? false }
         }
-        for segment in turn.accepted { checkpoints.accepted(segment) }
-        for trial in turn.ended { checkpoints.release(trial) }
+        checkpoints.note(accepted: turn.accepted, ended: turn.ended)
         (turn.accepted, turn.ended) = ([], [])
         for preview in turn.previews {
             blobs.copy(preview.digest, to: home.preview(study: preview.study, trial: preview.trial.index, step: preview.step))

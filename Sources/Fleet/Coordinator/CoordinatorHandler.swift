@@ -31,6 +31,7 @@ struct CoordinatorHandler: LoopHandler {
     var sessions = SessionTable()
     var workerNames: [WorkerID: String] = [:]
     var briefs: BriefBook
+    var latest = LatestStates()
     var turn = Turn()
     /// The numbers of `parallel: data` trials that are open.
     var dataTrials: [TrialID: DataTrial] = [:]
@@ -99,6 +100,7 @@ struct CoordinatorHandler: LoopHandler {
         studies = Dictionary(uniqueKeysWithValues: try ledger.studies().map { ($0.plan.id, $0) })
         briefs = Self.briefBook(ledger, options, blobs)
         dataTrials = [:]
+        latest.forgetAll()
         coordinator = Coordinator(settings: options.settings, restoring: facts, at: Instant(context.now))
     }
 

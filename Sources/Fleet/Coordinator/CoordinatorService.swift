@@ -181,6 +181,7 @@ package final class CoordinatorService: Sendable {
     func kill() {
         loop.post { handler, context in
             handler.isKilled = true
+            handler.checkpoints.abandon()
             handler.ledger.rollBack()
             context.stop()
         }

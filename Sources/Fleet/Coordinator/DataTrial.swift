@@ -16,7 +16,11 @@ struct DataTrial {
     let study: Study
     let course: TrainingCourse
     /// Nil until a worker has sent the initial vectors.
-    private(set) var state: TrainingState?
+    private(set) var state: TrainingState? {
+        didSet { vectors = state.map { WireVectors(count: $0.count, width: $0.width, values: $0.embedding) } }
+    }
+    /// The state's vectors as all grants of a step carry them.
+    private(set) var vectors: WireVectors?
     private(set) var open: StepPlan
     /// The segment that was put together and waits to be persisted.
     private(set) var computed: WireSegmentResult?
@@ -39,6 +43,7 @@ struct DataTrial {
         if let last {
             let state = try TrainingState(last.after)
             self.state = state
+            vectors = WireVectors(count: state.count, width: state.width, values: state.embedding)
             (modelDigest, dataDigest) = (last.modelDigest, last.dataDigest)
             fromStep = state.step
             open = Self.gradientPlan(id, state.step, course)

@@ -11,22 +11,21 @@ extension Ledger {
         try stage { database in
             switch shelf {
             case .segment:
-                let kept = try String.fetchOne(
-                    database.cachedStatement(sql: "SELECT digest FROM segments WHERE study = ? AND trial = ? AND from_step = ?"),
-                    arguments: [id.study.rawValue, id.index, report.fromStep])
-                if let kept {
-                    guard kept == report.digest else { throw Self.damaged(path, "two results for step \(report.fromStep) of trial \(id)") }
-                    return
-                }
                 try database.run(
                     sql: """
                         INSERT INTO segments (study, trial, from_step, to_step, attempt, worker, digest, finished, best_loss, best_step,
                             loss, cpu, received, payload) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                            ON CONFLICT (study, trial, from_step) DO NOTHING
                         """,
                     arguments: [
                         id.study.rawValue, id.index, report.fromStep, report.toStep, report.attempt, report.worker.rawValue,
                         report.digest, report.finished, report.best?.loss, report.best?.step, report.loss, cpu, received, payload,
                     ])
+                guard database.changesCount == 0 else { return }
+                let kept = try String.fetchOne(
+                    database, sql: "SELECT digest FROM segments WHERE study = ? AND trial = ? AND from_step = ?",
+                    arguments: [id.study.rawValue, id.index, report.fromStep])
+                guard kept == report.digest else { throw Self.damaged(path, "two results for step \(report.fromStep) of trial \(id)") }
             case .conflict:
                 try database.run(
                     sql: """
@@ -54,7 +53,7 @@ extension Ledger {
     func lastPayload(of trial: TrialID) throws(FleetError) -> Data? {
         try read { database in
             try Data.fetchOne(
-                database, sql: "SELECT payload FROM segments WHERE study = ? AND trial = ? ORDER BY from_step DESC LIMIT 1",
+                database.cachedStatement(sql: "SELECT payload FROM segments WHERE study = ? AND trial = ? ORDER BY from_step DESC LIMIT 1"),
                 arguments: [trial.study.rawValue, trial.index])
         }
     }
@@ -63,7 +62,7 @@ extension Ledger {
     func payload(of trial: TrialID, endingAt step: Int) throws(FleetError) -> Data? {
         try read { database in
             try Data.fetchOne(
-                database, sql: "SELECT payload FROM segments WHERE study = ? AND trial = ? AND to_step = ?",
+                database.cachedStatement(sql: "SELECT payload FROM segments WHERE study = ? AND trial = ? AND to_step = ?"),
                 arguments: [trial.study.rawValue, trial.index, step])
         }
     }

@@ -65,10 +65,12 @@ struct BriefBook {
     /// More of them are forgotten, all at once: they are quickly made again.
     private static let limit = 2048
 
+    private enum Owner: Hashable { case trial(TrialID), encoding(StudyID) }
+
     private let ledger: Ledger
     /// Where a study's files lie on this machine.
     private let places: @Sendable (StudyRow) -> (model: String, blobs: String)
-    private var byWork: [String: Brief] = [:]
+    private var byOwner: [Owner: Brief] = [:]
     private var byDigest: [Data: Brief] = [:]
 
     init(_ ledger: Ledger, places: @escaping @Sendable (StudyRow) -> (model: String, blobs: String)) {
@@ -78,8 +80,8 @@ struct BriefBook {
 
     /// The brief of a trial, or of the encoding of a study's pictures.
     mutating func brief(for work: Work, of study: StudyRow) throws(FleetError) -> Brief {
-        let key = work.trial.map { "trial \($0)" } ?? "encode \(work.study)"
-        if let known = byWork[key] { return known }
+        let owner = work.trial.map { Owner.trial($0) } ?? .encoding(work.study)
+        if let known = byOwner[owner] { return known }
         var json = study.json
         var shards: [PieceRow] = []
         if let trial = work.trial {
@@ -88,11 +90,11 @@ struct BriefBook {
         }
         var brief = Brief(studyJSON: json, manifest: study.manifest, shards: shards)
         if !study.manifest.isEmpty { (brief.modelFolder, brief.blobFolder) = places(study) }
-        if byWork.count >= Self.limit {
-            byWork = [:]
+        if byOwner.count >= Self.limit {
+            byOwner = [:]
             byDigest = [:]
         }
-        byWork[key] = brief
+        byOwner[owner] = brief
         byDigest[brief.digest] = brief
         return brief
     }

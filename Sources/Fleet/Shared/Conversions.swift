@@ -2,7 +2,7 @@
 
 import Coordination
 import Crypto
-import Foundation
+package import Foundation
 import WireMessages
 
 extension LeaseID {
@@ -62,11 +62,11 @@ extension SegmentReport {
 }
 
 extension WireSliceResult {
-    var contentDigest: Data { Data(SHA256.hash(data: deterministicContent)) }
+    package var contentDigest: Data { Data(SHA256.hash(data: deterministicContent)) }
 }
 
 extension WireSegmentResult {
-    var contentDigest: Data { Data(SHA256.hash(data: deterministicContent)) }
+    package var contentDigest: Data { Data(SHA256.hash(data: deterministicContent)) }
 
     /// The message for an outcome, digest included.
     ///
@@ -148,7 +148,7 @@ extension SegmentOutcome {
         if let row = history.first(where: { !$0.loss.isFinite || !$0.gradientNorm.isFinite || !$0.embeddingNorm.isFinite }) {
             throw SegmentFailure(.numeric, "the loss or the gradient is no finite number at step \(row.step); try a lower learning rate")
         }
-        guard arrays.allSatisfy({ $0.allSatisfy(\.isFinite) }) else {
+        guard arrays.allSatisfy({ $0.allSatisfy { $0.isFinite } }) else {
             throw SegmentFailure(.numeric, "the vectors are no finite numbers after step \(state.step); try a lower learning rate")
         }
     }
@@ -177,5 +177,12 @@ extension FailureKind {
 }
 
 extension Data {
-    var hexadecimal: String { map { String($0 >> 4, radix: 16) + String($0 & 15, radix: 16) }.joined() }
+    private static let digits = [UInt8]("0123456789abcdef".utf8)
+
+    var hexadecimal: String {
+        var text: [UInt8] = []
+        text.reserveCapacity(2 * count)
+        for byte in self { text += [Self.digits[Int(byte >> 4)], Self.digits[Int(byte & 15)]] }
+        return String(decoding: text, as: UTF8.self)
+    }
 }

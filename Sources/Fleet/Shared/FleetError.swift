@@ -35,6 +35,7 @@ package struct FleetError: Error, Sendable, Equatable, CustomStringConvertible {
 extension String {
     /// The text without line breaks and control characters, cut to a length that fits a terminal's few lines.
     package var oneLine: String {
+        if utf8.count <= 1000, utf8.allSatisfy({ (0x20..<0x7F).contains($0) }) { return self }
         let clean = unicodeScalars.lazy.map { $0.properties.generalCategory == .control ? " " : Character($0) }
         return String(clean.prefix(1000))
     }

@@ -245,7 +245,8 @@ extension WireSliceResult {
         guard !outcome.losses.isEmpty, outcome.modelDigest.count == WireLimits.digestBytes,
             outcome.dataDigest.count == WireLimits.digestBytes
         else { throw SegmentFailure(.internal, "the trainer's slice has no losses or digests") }
-        guard outcome.losses.allSatisfy(\.isFinite), outcome.gradient.allSatisfy(\.isFinite) else {
+        // Not key paths: those are slow, and a shared step waits for this.
+        guard outcome.losses.allSatisfy({ $0.isFinite }), outcome.gradient.allSatisfy({ $0.isFinite }) else {
             throw SegmentFailure(.numeric, "the loss or the gradient is no finite number at step \(lease.step); try a lower learning rate")
         }
         self.init()
