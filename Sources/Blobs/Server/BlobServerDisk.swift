@@ -18,8 +18,8 @@ final class BlobServerDisk: Sendable {
     private static let maximumOpenFiles = 64
 
     let store: BlobStore
-    private let reads = DispatchQueue(label: "blob reads", qos: .userInitiated)
-    private let writes = DispatchQueue(label: "blob writes", qos: .userInitiated)
+    private let reads = DispatchQueue(label: "blob reads", qos: .default)
+    private let writes = DispatchQueue(label: "blob writes", qos: .default)
     private let checks = DispatchQueue(label: "blob checks", qos: .utility)
     private let files = Mutex<[BlobDigest: OpenBlob]>([:])
     private let isStopped = Atomic(false)

@@ -22,6 +22,8 @@ package final class Ledger: Sendable {
         var configuration = Configuration()
         configuration.label = "ledger"
         configuration.busyMode = .timeout(5)
+        // A higher one asks the system for more than an ordinary user may have, which it says in the journal.
+        configuration.qos = .default
         // A turn's transaction stays open between accesses: see `stage`.
         configuration.allowsUnsafeTransactions = true
         configuration.prepareDatabase { database in
@@ -50,6 +52,7 @@ package final class Ledger: Sendable {
         var configuration = Configuration()
         configuration.label = "ledger, reading"
         configuration.busyMode = .timeout(5)
+        configuration.qos = .default
         configuration.readonly = true
         do {
             database = try DatabaseQueue(path: url.path, configuration: configuration)

@@ -79,7 +79,7 @@ final class ThreadedWait: Sendable {
 
     init(_ work: @escaping @Sendable () async -> Void) {
         let flag = flag
-        Task {
+        Task(priority: .medium) {
             await work()
             flag.signal()
         }

@@ -109,7 +109,7 @@ private final class Answer<Value: Sendable>: Sendable {
     private let result = Mutex<Result<Value, any Error>?>(nil)
 
     init(_ work: @escaping @Sendable () async throws -> Value) {
-        Task { [self] in
+        Task(priority: .medium) { [self] in
             let outcome: Result<Value, any Error>
             do { outcome = .success(try await work()) } catch { outcome = .failure(error) }
             result.withLock { $0 = outcome }

@@ -82,7 +82,7 @@ private final class EndOfWorker: Sendable {
     private let end = Mutex<WorkerEnd?>(nil)
 
     init(_ service: WorkerService) {
-        Task { [self] in
+        Task(priority: .medium) { [self] in
             let reason = await service.waitUntilStopped()
             end.withLock { $0 = reason }
         }
