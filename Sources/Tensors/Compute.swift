@@ -15,11 +15,14 @@ package enum Compute {
 
     package static var threads: Int { Int(pw_threads()) }
 
-    /// What decides the bits of a result on this machine: kernel variant, BLAS and its core type.
+    /// What decides the bits of a result on this machine: kernel variant, the libraries that multiply and BLAS' core type.
     package static var description: String {
         prepare()
-        return "\(String(cString: pw_variant())); OpenBLAS \(String(cString: openblas_get_corename()))"
+        return "\(String(cString: pw_variant())); OpenBLAS \(String(cString: openblas_get_corename()))\(backendDescription)"
     }
+
+    /// Whether 3x3 convolutions of large pictures run by Winograd's algorithm; `PSEUDOWORD_WINOGRAD=0` switches it off.
+    static let usesWinograd = environment("PSEUDOWORD_WINOGRAD") != "0"
 
     /// Multiplications and additions of all matrix products since the program started, the attention's and the convolutions' included.
     package static var countedOperations: Int { operations.load(ordering: .relaxed) }
