@@ -85,31 +85,37 @@ static void winograd_output(const float *R in, float *R y, const float *bias, co
 }
 
 /// out[i] = sum over j of G[i, j] in[j], in double: done once, so it may as well be exact.
-INLINE void winograd_weight_line(const double in[3], double out[6]) {
-    out[0] = in[0];
-    out[1] = (in[0] + in[1] + in[2]) / 3;
-    out[2] = (in[1] - in[0] - in[2]) / 3;
-    out[3] = -(16 * in[0] + 8 * in[1] + 4 * in[2]) / 15;
-    out[4] = (in[0] - 2 * in[1] + 4 * in[2]) / 15;
-    out[5] = in[2];
+INLINE void winograd_weight_line(const double in[3][L], double out[6][L]) {
+    for (size_t l = 0; l < L; l++) {
+        double a = in[0][l], b = in[1][l], c = in[2][l];
+        out[0][l] = a;
+        out[1][l] = (a + b + c) * (1.0 / 3);
+        out[2][l] = (b - a - c) * (1.0 / 3);
+        out[3][l] = (4 * a + 2 * b + c) * (-4.0 / 15);
+        out[4][l] = (a - 2 * b + 4 * c) * (1.0 / 15);
+        out[5][l] = c;
+    }
 }
 
-static void winograd_weights(const float *R weight, float *R out, size_t inputs, size_t first, size_t count, size_t outputs, int turned) {
-    for (size_t o = first; o < first + count; o++)
-        for (size_t c = 0; c < inputs; c++) {
-            double rows[3][6];
-            for (size_t ky = 0; ky < 3; ky++) {
-                double taps[3];
-                for (size_t kx = 0; kx < 3; kx++) {
-                    size_t tap = ky * 3 + kx;
-                    taps[kx] = weight[(o * 9 + (turned ? 8 - tap : tap)) * inputs + c];
+/// Sixteen neighbours, inputs or outputs, at a time: those that lie side by side in the result.
+static void winograd_weights(const float *R weight, float *R out, size_t inputs, size_t outputs, size_t first, size_t count, int turned) {
+    size_t neighbours = turned ? inputs : outputs, others = turned ? outputs : inputs;
+    for (size_t start = first; start < first + count; start += L)
+        for (size_t other = 0; other < others; other++) {
+            double taps[9][L], rows[3][6][L];
+            for (size_t tap = 0; tap < 9; tap++)
+                for (size_t l = 0; l < L; l++) {
+                    size_t o = turned ? other : start + l, c = turned ? start + l : other;
+                    taps[turned ? 8 - tap : tap][l] = weight[(o * 9 + tap) * inputs + c];
                 }
-                winograd_weight_line(taps, rows[ky]);
-            }
+            for (size_t ky = 0; ky < 3; ky++) winograd_weight_line(taps + 3 * ky, rows[ky]);
             for (size_t j = 0; j < 6; j++) {
-                double line[3] = {rows[0][j], rows[1][j], rows[2][j]}, result[6];
+                double line[3][L], result[6][L];
+                for (size_t ky = 0; ky < 3; ky++) memcpy(line[ky], rows[ky][j], sizeof line[ky]);
                 winograd_weight_line(line, result);
-                for (size_t i = 0; i < 6; i++) out[((i * 6 + j) * outputs + o) * inputs + c] = (float)result[i];
+                for (size_t i = 0; i < 6; i++)
+                    for (size_t l = 0; l < L; l++)
+                        out[((i * 6 + j) * others + other) * neighbours + start + l] = (float)result[i][l];
             }
         }
 }

@@ -47,5 +47,5 @@ PW_KERNEL(winograd_output,
           (const float *in, float *y, const float *bias, const float *residual, size_t bias_stride, size_t height, size_t width,
            size_t channels, size_t tile_rows, size_t tile_columns, size_t first, size_t tiles, size_t place, size_t total),
           (in, y, bias, residual, bias_stride, height, width, channels, tile_rows, tile_columns, first, tiles, place, total))
-PW_KERNEL(winograd_weights, (const float *weight, float *out, size_t inputs, size_t first, size_t count, size_t outputs, int turned),
-          (weight, out, inputs, first, count, outputs, turned))
+PW_KERNEL(winograd_weights, (const float *weight, float *out, size_t inputs, size_t outputs, size_t first, size_t count, int turned),
+          (weight, out, inputs, outputs, first, count, turned))

@@ -21,8 +21,13 @@ package enum Compute {
         return "\(String(cString: pw_variant())); OpenBLAS \(String(cString: openblas_get_corename()))\(backendDescription)"
     }
 
-    /// Whether 3x3 convolutions of large pictures run by Winograd's algorithm; `PSEUDOWORD_WINOGRAD=0` switches it off.
-    static let usesWinograd = environment("PSEUDOWORD_WINOGRAD") != "0"
+    /// Which 3x3 convolutions run by Winograd's algorithm: `PSEUDOWORD_WINOGRAD` is `off`, `all`, or anything else for those that are worth
+    /// their memory.
+    enum WinogradUse: String { case off, worthwhile, all }
+    static let winograd = environment("PSEUDOWORD_WINOGRAD").flatMap(WinogradUse.init(rawValue:)) ?? .worthwhile
+
+    /// `PSEUDOWORD_MEMORY=lean`: nothing is kept that can be made again at little cost.
+    static let savesMemory = environment("PSEUDOWORD_MEMORY") == "lean"
 
     /// Multiplications and additions of all matrix products since the program started, the attention's and the convolutions' included.
     package static var countedOperations: Int { operations.load(ordering: .relaxed) }

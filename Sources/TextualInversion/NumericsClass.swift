@@ -70,7 +70,7 @@ private struct Probe {
     mutating func convolutions() {
         let all: [(shape: [Int], outputs: Int, kernel: Int, stride: Int)] = [
             ([1, 16, 16, 64], 96, 3, 1), ([1, 8, 8, 320], 160, 3, 1), ([2, 9, 7, 24], 33, 3, 2), ([1, 16, 16, 4], 32, 3, 1),
-            ([1, 16, 16, 32], 4, 3, 1), ([1, 8, 8, 64], 64, 1, 1),
+            ([1, 16, 16, 32], 4, 3, 1), ([1, 8, 8, 64], 64, 1, 1), ([1, 30, 28, 64], 48, 3, 1),
         ]
         for (shape, outputs, kernel, stride) in all {
             let depth = kernel * kernel * shape[3]

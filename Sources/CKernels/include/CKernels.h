@@ -101,8 +101,9 @@ void pw_winograd_input(const float *x, float *out, size_t height, size_t width, 
 void pw_winograd_output(const float *in, float *y, const float *bias, const float *residual, size_t bias_stride, size_t height,
                         size_t width, size_t channels, size_t tile_rows, size_t tile_columns, size_t first, size_t tiles, size_t place,
                         size_t total);
-/// [outputs, 3, 3, inputs] -> 36 matrices [outputs, inputs], for the outputs first ..< first + count; turned: by 180 degrees.
-void pw_winograd_weights(const float *weight, float *out, size_t inputs, size_t first, size_t count, size_t outputs, int turned);
+/// [outputs, 3, 3, inputs] -> 36 matrices [inputs, outputs] for a forward pass, or turned by 180 degrees [outputs, inputs] for its
+/// gradient; for the columns first ..< first + count of each matrix, both multiples of 16.
+void pw_winograd_weights(const float *weight, float *out, size_t inputs, size_t outputs, size_t first, size_t count, int turned);
 
 #ifdef __cplusplus
 }

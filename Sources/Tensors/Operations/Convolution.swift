@@ -73,7 +73,7 @@ package struct Convolution: Sendable {
                 input: input.pointer, output: result.pointer, inputShape: input.shape, outputShape: shape, top: padding.top,
                 left: padding.left, bias: (perSample ?? bias).map { UnsafePointer($0.pointer) },
                 residual: residual.map { UnsafePointer($0.pointer) }, biasStride: perSample == nil ? 0 : outputs)
-            Winograd.run(job, weight: winograd.forward(weight), isGradient: false)
+            Winograd.run(job, weight: winograd.forward(weight))
             return result
         }
         let direct = DirectConvolution(
@@ -115,7 +115,7 @@ package struct Convolution: Sendable {
             let job = Winograd.Job(
                 input: outputGradient.pointer, output: result.pointer, inputShape: shape, outputShape: inputShape, top: 2 - padding.top,
                 left: 2 - padding.left)
-            Winograd.run(job, weight: winograd.turned(weight), isGradient: true)
+            Winograd.run(job, weight: winograd.turned(weight))
             return result
         }
         return stride == 1
@@ -170,10 +170,8 @@ package struct Convolution: Sendable {
         return result
     }
 
-    /// The switch is `Compute.usesWinograd`.
     private func usesWinograd(inputs: Int, outputShape: [Int]) -> Bool {
-        Compute.usesWinograd && kernelHeight == 3 && kernelWidth == 3 && stride == 1
-            && Winograd.pays(outputShape: outputShape, inputs: inputs)
+        kernelHeight == 3 && kernelWidth == 3 && stride == 1 && Winograd.pays(outputShape: outputShape, inputs: inputs)
     }
 
     private func combinedBias(_ sampleBias: Tensor) -> Tensor {

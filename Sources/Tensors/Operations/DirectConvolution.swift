@@ -10,8 +10,10 @@ struct DirectConvolution {
     /// Lines of the output for each task.
     private let lines: Int
 
+    /// `direct` or `patches` to have one of them everywhere.
+    ///
     /// Only oneDNN's matrix kernels (AVX-512 and later) beat rows of patches and a product; on simpler processors its kernels for channels
-    /// last do not. `PSEUDOWORD_CONVOLUTION` is `direct` or `patches` to have one of them everywhere.
+    /// last do not.
     private static let forced = environment("PSEUDOWORD_CONVOLUTION")
 
     /// Nil when another way is better: small pictures, or a processor for which oneDNN has no good kernel.

@@ -18,33 +18,35 @@ struct Winograd: Sendable {
         var biasStride = 0
     }
 
-    /// Fewer tiles than this would not pay for the four times larger weight.
-    private static let minimumTiles = 48
     /// Floats of transformed input and output at once: they have to stay in the last-level cache.
     private static let chunkLimit = 6 << 20
 
+    /// Whether a transformed weight, four times as large as the weight, is worth its memory.
+    ///
+    /// The answer depends on one picture alone, so that a sample's bits do not depend on how many are computed with it. Large weights want
+    /// many tiles: Stable Diffusion's own, at 16 x 16 latents, would take another 5.7 GB in f32 (`PSEUDOWORD_WINOGRAD=all` takes them).
     static func pays(outputShape: [Int], inputs: Int) -> Bool {
         let outputs = outputShape[3]
-        guard inputs % 16 == 0, outputs % 16 == 0, min(inputs, outputs) >= 32 else { return false }
-        return outputShape[0] * tileCount(outputShape[1]) * tileCount(outputShape[2]) >= minimumTiles
+        guard Compute.winograd != .off, inputs % 16 == 0, outputs % 16 == 0, min(inputs, outputs) >= 32 else { return false }
+        let tiles = tileCount(outputShape[1]) * tileCount(outputShape[2])
+        return tiles >= 48 || tiles >= 16 && (Compute.winograd == .all || 9 * inputs * outputs <= 1 << 20)
     }
 
     private static func tileCount(_ length: Int) -> Int { (length + 3) / 4 }
 
-    /// 36 matrices [O, C] of a weight [O, 3, 3, C].
+    /// 36 matrices [C, O] of a weight [O, 3, 3, C]; turned by 180 degrees, for the gradient, [O, C].
     static func transform(_ weight: Tensor, turned: Bool) -> Tensor {
         let (outputs, inputs) = (weight.shape[0], weight.shape[3])
-        let result = Tensor(uninitialized: [36, outputs, inputs])
-        parallelRanges(outputs, minimum: max(1, 16384 / inputs)) { range in
-            pw_winograd_weights(weight.pointer, result.pointer, inputs, range.lowerBound, range.count, outputs, turned ? 1 : 0)
+        let columns = turned ? inputs : outputs
+        let result = Tensor(uninitialized: [36, turned ? outputs : inputs, columns])
+        parallel(columns / 16) { task in
+            pw_winograd_weights(weight.pointer, result.pointer, inputs, outputs, task * 16, 16, turned ? 1 : 0)
         }
         return result
     }
 
-    /// - Parameters:
-    ///   - weight: of `transform`.
-    ///   - isGradient: multiplies by the matrices [O, C] as they are; otherwise by their transposes.
-    static func run(_ job: Job, weight: Tensor, isGradient: Bool) {
+    /// - Parameter weight: of `transform`.
+    static func run(_ job: Job, weight: Tensor) {
         let (inputs, outputs) = (job.inputShape[3], job.outputShape[3])
         let (rows, columns) = (tileCount(job.outputShape[1]), tileCount(job.outputShape[2]))
         let tiles = job.outputShape[0] * rows * columns
@@ -58,7 +60,7 @@ struct Winograd: Sendable {
                     job.input, before.pointer, job.inputShape[1], job.inputShape[2], inputs, rows, columns, job.top, job.left,
                     first + range.lowerBound, range.count, range.lowerBound, count)
             }
-            multiplyAll(before, after, weight, count: count, inputs: inputs, outputs: outputs, isGradient: isGradient)
+            multiplyAll(before, after, weight, count: count, inputs: inputs, outputs: outputs)
             parallelRanges(count, minimum: max(1, 16384 / (36 * outputs))) { range in
                 pw_winograd_output(
                     after.pointer, job.output, job.bias, job.residual, job.biasStride, job.outputShape[1], job.outputShape[2], outputs,
@@ -69,28 +71,30 @@ struct Winograd: Sendable {
 
     /// The 36 products, each cut along its columns when there is work for several tasks.
     private static func multiplyAll(
-        _ before: Tensor, _ after: Tensor, _ weight: Tensor, count: Int, inputs: Int, outputs: Int, isGradient: Bool
+        _ before: Tensor, _ after: Tensor, _ weight: Tensor, count: Int, inputs: Int, outputs: Int
     ) {
         let size = inputs * outputs
         let pieces = max(1, min(4, outputs / 64, count * size / 10_000_000))
         parallel(36 * pieces) { task in
             let (place, piece) = (task / pieces, task % pieces)
             let first = outputs * piece / pieces / 16 * 16, end = piece + 1 == pieces ? outputs : outputs * (piece + 1) / pieces / 16 * 16
-            let w = weight.pointer + place * size
             multiply(
                 count, end - first, inputs, Operand(before.pointer + place * count * inputs, stride: inputs),
-                isGradient ? Operand(w + first, stride: outputs) : Operand(transposing: w + first * inputs, stride: inputs),
+                Operand(weight.pointer + place * size + first, stride: outputs),
                 into: after.pointer + place * count * outputs + first, stride: outputs, accumulate: false)
         }
     }
 }
 
 /// The transformed weights of one convolution, made when they are first asked for and shared by all copies of the layer.
+///
+/// With little memory they are made anew for every pass.
 final class WinogradWeights: Sendable {
     private let kept = Mutex<(forward: Tensor?, turned: Tensor?)>((nil, nil))
 
     func forward(_ weight: Tensor) -> Tensor {
-        kept.withLock { kept in
+        if Compute.savesMemory { return Winograd.transform(weight, turned: false) }
+        return kept.withLock { kept in
             let result = kept.forward ?? Winograd.transform(weight, turned: false)
             kept.forward = result
             return result
@@ -98,7 +102,8 @@ final class WinogradWeights: Sendable {
     }
 
     func turned(_ weight: Tensor) -> Tensor {
-        kept.withLock { kept in
+        if Compute.savesMemory { return Winograd.transform(weight, turned: true) }
+        return kept.withLock { kept in
             let result = kept.turned ?? Winograd.transform(weight, turned: true)
             kept.turned = result
             return result

@@ -74,7 +74,7 @@ extension OperationCase {
         // Large enough for Winograd, even and odd, with one and with several chunks.
         winograd([1, 32, 32, 32], to: 48, with: [.bias, .residual]), winograd([2, 21, 30, 48], to: 32, with: [.bias, .sampleBias]),
         winograd([1, 30, 27, 32], to: 32, padding: Padding(2), with: []), winograd([1, 57, 58, 32], to: 32, padding: Padding(0)),
-        winograd([1, 130, 126, 48], to: 32, with: [.residual]),
+        winograd([1, 130, 126, 48], to: 32, with: [.residual]), winograd([3, 16, 14, 64], to: 96, with: [.bias, .sampleBias, .residual]),
         // Stable Diffusion 1 at 512 pixels.
         convolution([1, 64, 64, 320], to: 320, with: [.bias, .sampleBias]),
         convolution([1, 32, 32, 640], to: 640, with: [.bias, .residual]),
