@@ -13,12 +13,22 @@ package enum Compute {
         pw_set_threads(Int32(clamping: count))
     }
 
+    /// Settings of the environment that change the bits of results; empty when none is set.
+    package static var settings: String {
+        var all: [String] = []
+        if backend == .blas { all.append("backend blas") }
+        if winograd != .worthwhile { all.append("winograd \(winograd.rawValue)") }
+        if let forced = DirectConvolution.forced { all.append("convolution \(forced)") }
+        return all.joined(separator: ", ")
+    }
+
     package static var threads: Int { Int(pw_threads()) }
 
     /// What decides the bits of a result on this machine: kernel variant, the libraries that multiply and BLAS' core type.
     package static var description: String {
         prepare()
         return "\(String(cString: pw_variant())); OpenBLAS \(String(cString: openblas_get_corename()))\(backendDescription)"
+            + (settings.isEmpty ? "" : "; \(settings)")
     }
 
     /// Which 3x3 convolutions run by Winograd's algorithm: `PSEUDOWORD_WINOGRAD` is `off`, `all`, or anything else for those that are worth

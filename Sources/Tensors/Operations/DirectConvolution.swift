@@ -14,7 +14,7 @@ struct DirectConvolution {
     ///
     /// Only oneDNN's matrix kernels (AVX-512 and later) beat rows of patches and a product; on simpler processors its kernels for channels
     /// last do not.
-    private static let forced = environment("PSEUDOWORD_CONVOLUTION")
+    static let forced = environment("PSEUDOWORD_CONVOLUTION").flatMap { ["direct", "patches"].contains($0) ? $0 : nil }
 
     /// Nil when another way is better: small pictures, or a processor for which oneDNN has no good kernel.
     init?(
