@@ -40,9 +40,14 @@ package enum Compute {
     static let savesMemory = environment("PSEUDOWORD_MEMORY") == "lean"
 
     /// Multiplications and additions of all matrix products since the program started, the attention's and the convolutions' included.
+    ///
+    /// Winograd's convolutions count as direct ones: the number says how much work was done, not by which way.
     package static var countedOperations: Int { operations.load(ordering: .relaxed) }
 
     static func count(_ m: Int, _ n: Int, _ k: Int) { operations.add(2 * m * n * k, ordering: .relaxed) }
+
+    /// Adds what a shorter way left out.
+    static func countSaved(_ count: Int) { operations.add(count, ordering: .relaxed) }
 
     private static let operations = Atomic<Int>(0)
 

@@ -23,8 +23,8 @@ struct Winograd: Sendable {
 
     /// Whether a transformed weight, four times as large as the weight, is worth its memory.
     ///
-    /// The answer depends on one picture alone, so that a sample's bits do not depend on how many are computed with it. Large weights want
-    /// many tiles: Stable Diffusion's own, at 16 x 16 latents, would take another 5.7 GB in f32 (`PSEUDOWORD_WINOGRAD=all` takes them).
+    /// The answer depends on one picture alone: a sample goes the same way however many are computed with it. Large weights want many
+    /// tiles: Stable Diffusion's own, at 16 x 16 latents, would take another 5.7 GB in f32 (`PSEUDOWORD_WINOGRAD=all` takes them).
     static func pays(outputShape: [Int], inputs: Int) -> Bool {
         let outputs = outputShape[3]
         guard Compute.winograd != .off, inputs % 16 == 0, outputs % 16 == 0, min(inputs, outputs) >= 32 else { return false }
@@ -50,6 +50,7 @@ struct Winograd: Sendable {
         let (inputs, outputs) = (job.inputShape[3], job.outputShape[3])
         let (rows, columns) = (tileCount(job.outputShape[1]), tileCount(job.outputShape[2]))
         let tiles = job.outputShape[0] * rows * columns
+        Compute.countSaved(2 * (9 * job.outputShape[0] * job.outputShape[1] * job.outputShape[2] - 36 * tiles) * inputs * outputs)
         let largest = max(64, chunkLimit / (36 * (inputs + outputs)) / 16 * 16)
         let chunks = (tiles + largest - 1) / largest, size = (tiles + chunks - 1) / chunks
         let before = Tensor(uninitialized: [36, size, inputs]), after = Tensor(uninitialized: [36, size, outputs])
