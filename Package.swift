@@ -8,6 +8,9 @@ let database = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let protobuf = Target.Dependency.product(name: "SwiftProtobuf", package: "swift-protobuf")
 
+/// `PSEUDOWORD_WITHOUT_ONEDNN=1 swift build` for machines that lack it.
+let hasOneDNN = Context.environment["PSEUDOWORD_WITHOUT_ONEDNN"] == nil
+
 let package = Package(
     name: "pseudoword",
     products: [.executable(name: "pseudoword", targets: ["pseudoword"])],
@@ -32,7 +35,11 @@ let package = Package(
             name: "CKernels", cSettings: [.unsafeFlags(["-O3", "-ffp-contract=fast", "-fno-math-errno"])],
             linkerSettings: [.linkedLibrary("m")]),
         .target(name: "PortableMath"),
-        .target(name: "Tensors", dependencies: ["CKernels", "COpenBLAS", "PortableMath"]),
+        // oneDNN's C API, 2.x or 3.x. Without the library everything runs on BLAS.
+        .target(
+            name: "COneDNN", cSettings: hasOneDNN ? [] : [.define("PSEUDOWORD_WITHOUT_ONEDNN")],
+            linkerSettings: hasOneDNN ? [.linkedLibrary("dnnl")] : []),
+        .target(name: "Tensors", dependencies: ["CKernels", "COneDNN", "COpenBLAS", "PortableMath"]),
         .target(name: "ModelFiles"),
         .target(name: "StableDiffusion", dependencies: ["Tensors", "ModelFiles"]),
         .target(name: "Pictures", dependencies: ["CPictures", "PortableMath"]),
@@ -121,7 +128,7 @@ if Context.environment["PSEUDOWORD_FUZZ"] != nil {
     }
 }
 
-for target in package.targets where [.regular, .executable, .test].contains(target.type) && target.name != "CKernels" {
+for target in package.targets where [.regular, .executable, .test].contains(target.type) && !["CKernels", "COneDNN"].contains(target.name) {
     var settings: [SwiftSetting] = [
         .enableUpcomingFeature("ExistentialAny"), .enableUpcomingFeature("MemberImportVisibility"),
         .enableUpcomingFeature("InternalImportsByDefault"),

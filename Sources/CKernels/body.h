@@ -13,6 +13,7 @@ enum { L = 16 };
 #include "body_norms.h"
 #include "body_attention.h"
 #include "body_patches.h"
+#include "body_winograd.h"
 
 #define PW_JOIN2(a, b) a##b
 #define PW_JOIN(a, b) PW_JOIN2(a, b)

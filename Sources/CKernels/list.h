@@ -39,3 +39,13 @@ PW_KERNEL(gather_patches,
           (const float *patches, float *x, size_t height, size_t width, size_t channels, size_t out_height, size_t out_width,
            size_t kernel_height, size_t kernel_width, size_t stride, ptrdiff_t top, ptrdiff_t left, size_t image, size_t y),
           (patches, x, height, width, channels, out_height, out_width, kernel_height, kernel_width, stride, top, left, image, y))
+PW_KERNEL(winograd_input,
+          (const float *x, float *out, size_t height, size_t width, size_t channels, size_t tile_rows, size_t tile_columns, ptrdiff_t top,
+           ptrdiff_t left, size_t first, size_t tiles, size_t place, size_t total),
+          (x, out, height, width, channels, tile_rows, tile_columns, top, left, first, tiles, place, total))
+PW_KERNEL(winograd_output,
+          (const float *in, float *y, const float *bias, const float *residual, size_t bias_stride, size_t height, size_t width,
+           size_t channels, size_t tile_rows, size_t tile_columns, size_t first, size_t tiles, size_t place, size_t total),
+          (in, y, bias, residual, bias_stride, height, width, channels, tile_rows, tile_columns, first, tiles, place, total))
+PW_KERNEL(winograd_weights, (const float *weight, float *out, size_t inputs, size_t outputs, size_t first, size_t count, int turned),
+          (weight, out, inputs, outputs, first, count, turned))

@@ -13,18 +13,41 @@ package enum Compute {
         pw_set_threads(Int32(clamping: count))
     }
 
-    package static var threads: Int { Int(pw_threads()) }
-
-    /// What decides the bits of a result on this machine: kernel variant, BLAS and its core type.
-    package static var description: String {
-        prepare()
-        return "\(String(cString: pw_variant())); OpenBLAS \(String(cString: openblas_get_corename()))"
+    /// Settings of the environment that change the bits of results; empty when none is set.
+    package static var settings: String {
+        var all: [String] = []
+        if backend == .blas { all.append("backend blas") }
+        if winograd != .worthwhile { all.append("winograd \(winograd.rawValue)") }
+        if let forced = DirectConvolution.forced { all.append("convolution \(forced)") }
+        return all.joined(separator: ", ")
     }
 
+    package static var threads: Int { Int(pw_threads()) }
+
+    /// What decides the bits of a result on this machine: kernel variant, the libraries that multiply and BLAS' core type.
+    package static var description: String {
+        prepare()
+        return "\(String(cString: pw_variant())); OpenBLAS \(String(cString: openblas_get_corename()))\(backendDescription)"
+            + (settings.isEmpty ? "" : "; \(settings)")
+    }
+
+    /// Which 3x3 convolutions run by Winograd's algorithm: `PSEUDOWORD_WINOGRAD` is `off`, `all`, or anything else for those that are worth
+    /// their memory.
+    enum WinogradUse: String { case off, worthwhile, all }
+    static let winograd = environment("PSEUDOWORD_WINOGRAD").flatMap(WinogradUse.init(rawValue:)) ?? .worthwhile
+
+    /// `PSEUDOWORD_MEMORY=lean`: nothing is kept that can be made again at little cost.
+    static let savesMemory = environment("PSEUDOWORD_MEMORY") == "lean"
+
     /// Multiplications and additions of all matrix products since the program started, the attention's and the convolutions' included.
+    ///
+    /// Winograd's convolutions count as direct ones: the number says how much work was done, not by which way.
     package static var countedOperations: Int { operations.load(ordering: .relaxed) }
 
     static func count(_ m: Int, _ n: Int, _ k: Int) { operations.add(2 * m * n * k, ordering: .relaxed) }
+
+    /// Adds what a shorter way left out.
+    static func countSaved(_ count: Int) { operations.add(count, ordering: .relaxed) }
 
     private static let operations = Atomic<Int>(0)
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+private import COneDNN
 private import COpenBLAS
 
 /// One side of a product: where a row-major matrix starts, the distance of its rows, and whether it is read transposed.
@@ -21,6 +22,12 @@ func multiply(
     _ m: Int, _ n: Int, _ k: Int, _ a: Operand, _ b: Operand, into c: UnsafeMutablePointer<Float>, stride: Int, accumulate: Bool
 ) {
     Compute.count(m, n, k)
+    if Compute.backend == .oneDNN {
+        let done = pw_dnn_sgemm(
+            Int64(m), Int64(n), Int64(k), a.pointer, Int64(a.stride), a.isTransposed ? 1 : 0, b.pointer, Int64(b.stride),
+            b.isTransposed ? 1 : 0, c, Int64(stride), accumulate ? 1 : 0)
+        if done != 0 { return }
+    }
     cblas_sgemm(
         CblasRowMajor, a.isTransposed ? CblasTrans : CblasNoTrans, b.isTransposed ? CblasTrans : CblasNoTrans, blasint(m), blasint(n),
         blasint(k), 1, a.pointer, blasint(a.stride), b.pointer, blasint(b.stride), accumulate ? 1 : 0, c, blasint(stride))

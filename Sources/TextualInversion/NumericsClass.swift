@@ -6,11 +6,12 @@ private import Tensors
 /// Which machines compute the same bits.
 ///
 /// A fixed set of kernels runs on fixed data, and what comes out is hashed: two machines with the same digest are of one class, whatever
-/// their processors are called. Kernel variant, BLAS, C library and compiler all have their say; the number of threads has none.
+/// their processors are called. Kernel variant, oneDNN or BLAS, precision, C library and compiler all have their say, and so have settings of
+/// the environment that choose between kernels; the number of threads has none.
 package enum NumericsClass {
     /// 16 hexadecimal digits.
     package static func digest() -> String {
-        var probe = Probe()
+        var probe = Probe(settings: "f32, \(Compute.settings)")
         probe.products()
         probe.convolutions()
         probe.attention()
@@ -28,6 +29,8 @@ package enum NumericsClass {
 private struct Probe {
     private var hash = SHA256()
     private var place = 0
+
+    init(settings: String) { Array(settings.utf8).withUnsafeBytes { hash.update(bufferPointer: $0) } }
 
     var digest: String {
         hash.finalize().prefix(8).map { String($0 >> 4, radix: 16) + String($0 & 15, radix: 16) }.joined()
@@ -70,7 +73,7 @@ private struct Probe {
     mutating func convolutions() {
         let all: [(shape: [Int], outputs: Int, kernel: Int, stride: Int)] = [
             ([1, 16, 16, 64], 96, 3, 1), ([1, 8, 8, 320], 160, 3, 1), ([2, 9, 7, 24], 33, 3, 2), ([1, 16, 16, 4], 32, 3, 1),
-            ([1, 16, 16, 32], 4, 3, 1), ([1, 8, 8, 64], 64, 1, 1),
+            ([1, 16, 16, 32], 4, 3, 1), ([1, 8, 8, 64], 64, 1, 1), ([1, 30, 28, 64], 48, 3, 1),
         ]
         for (shape, outputs, kernel, stride) in all {
             let depth = kernel * kernel * shape[3]

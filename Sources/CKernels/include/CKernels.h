@@ -93,6 +93,18 @@ void pw_patches(const float *x, float *patches, size_t height, size_t width, siz
 void pw_gather_patches(const float *patches, float *x, size_t height, size_t width, size_t channels, size_t out_height, size_t out_width,
                        size_t kernel_height, size_t kernel_width, size_t stride, ptrdiff_t top, ptrdiff_t left, size_t image, size_t y);
 
+/// Winograd's F(4x4, 3x3); channels must be multiples of 16. Tiles of 4x4 outputs are counted row by row in [images, tile_rows,
+/// tile_columns]; the transformed tiles first ..< first + tiles go to rows place ... of 36 matrices [total, channels].
+void pw_winograd_input(const float *x, float *out, size_t height, size_t width, size_t channels, size_t tile_rows, size_t tile_columns,
+                       ptrdiff_t top, ptrdiff_t left, size_t first, size_t tiles, size_t place, size_t total);
+/// The way back, for an output of height x width; bias (one row, or one for each image at bias_stride) and residual may be NULL.
+void pw_winograd_output(const float *in, float *y, const float *bias, const float *residual, size_t bias_stride, size_t height,
+                        size_t width, size_t channels, size_t tile_rows, size_t tile_columns, size_t first, size_t tiles, size_t place,
+                        size_t total);
+/// [outputs, 3, 3, inputs] -> 36 matrices [inputs, outputs] for a forward pass, or turned by 180 degrees [outputs, inputs] for its
+/// gradient; for the columns first ..< first + count of each matrix, both multiples of 16.
+void pw_winograd_weights(const float *weight, float *out, size_t inputs, size_t outputs, size_t first, size_t count, int turned);
+
 #ifdef __cplusplus
 }
 #endif

@@ -23,6 +23,8 @@ package struct Convolution: Sendable {
     package let bias: Tensor?
     package let stride: Int
     package let padding: Padding
+    private let winograd = WinogradWeights()
+    private let packed: PackedConvolution
 
     package var outputs: Int { weight.shape[0] }
     package var kernelHeight: Int { weight.shape[1] }
@@ -38,6 +40,7 @@ package struct Convolution: Sendable {
         self.bias = bias
         self.stride = stride
         self.padding = padding
+        packed = PackedConvolution(weight)
     }
 
     /// The shape [N, H', W', outputs] that an input of shape [N, H, W, inputs] gives.
@@ -65,6 +68,24 @@ package struct Convolution: Sendable {
         precondition(residual.map { $0.count == result.count } ?? true, "residual \(residual?.shape ?? []) for \(shape)")
         precondition(sampleBias.map { $0.shape == [shape[0], outputs] } ?? true, "sample bias \(sampleBias?.shape ?? []) for \(shape)")
         let perSample = sampleBias.map { combinedBias($0) }
+        if usesWinograd(inputs: inputs, outputShape: shape) {
+            let job = Winograd.Job(
+                input: input.pointer, output: result.pointer, inputShape: input.shape, outputShape: shape, top: padding.top,
+                left: padding.left, bias: (perSample ?? bias).map { UnsafePointer($0.pointer) },
+                residual: residual.map { UnsafePointer($0.pointer) }, biasStride: perSample == nil ? 0 : outputs)
+            Winograd.run(job, weight: winograd.forward(weight))
+            return result
+        }
+        let direct = DirectConvolution(
+            inputShape: input.shape, outputShape: shape, kernel: (kernelHeight, kernelWidth), stride: stride, padding: padding,
+            hasBias: (perSample ?? bias) != nil, accumulates: residual != nil)
+        if let direct {
+            direct.run(
+                shape[0], input: input.pointer, output: result.pointer, weights: packed, isGradient: false,
+                bias: { sample in (perSample ?? bias).map { UnsafePointer($0.pointer + (perSample == nil ? 0 : sample * outputs)) } },
+                residual: residual.map { UnsafePointer($0.pointer) })
+            return result
+        }
         let (w, y) = (weight.pointer, result.pointer)
         overPatches(of: input.pointer, inputShape: input.shape, outputShape: shape, columns: outputs) { patches, rows, columns in
             var start = rows.lowerBound
@@ -89,6 +110,14 @@ package struct Convolution: Sendable {
         let shape = outputShape(inputShape)
         precondition(outputGradient.shape == shape, "convolution gradient \(outputGradient.shape) instead of \(shape)")
         if isPointwise { return asLinear.inputGradient(outputGradient) }
+        if usesWinograd(inputs: outputs, outputShape: inputShape) {
+            let result = Tensor(uninitialized: inputShape)
+            let job = Winograd.Job(
+                input: outputGradient.pointer, output: result.pointer, inputShape: shape, outputShape: inputShape, top: 2 - padding.top,
+                left: 2 - padding.left)
+            Winograd.run(job, weight: winograd.turned(weight))
+            return result
+        }
         return stride == 1
             ? rotatedGradient(outputGradient, inputShape: inputShape) : scatteredGradient(outputGradient, inputShape: inputShape)
     }
@@ -103,6 +132,15 @@ package struct Convolution: Sendable {
         let turned = Padding(
             top: kernelHeight - 1 - padding.top, left: kernelWidth - 1 - padding.left, bottom: kernelHeight - 1 - padding.bottom,
             right: kernelWidth - 1 - padding.right)
+        let direct = DirectConvolution(
+            inputShape: outputGradient.shape, outputShape: inputShape, kernel: (kernelHeight, kernelWidth), stride: 1, padding: turned,
+            hasBias: false, accumulates: false)
+        if let direct {
+            direct.run(
+                inputShape[0], input: outputGradient.pointer, output: dx, weights: packed, isGradient: true, bias: { _ in nil },
+                residual: nil)
+            return result
+        }
         let gather = PatchGeometry(kernelHeight: kernelHeight, kernelWidth: kernelWidth, channels: outputs, stride: 1, padding: turned)
         gather.forEachPiece(outputGradient.pointer, inputShape: outputGradient.shape, outputShape: inputShape, columns: inputs) {
             patches, rows, columns in
@@ -130,6 +168,10 @@ package struct Convolution: Sendable {
             }
         }
         return result
+    }
+
+    private func usesWinograd(inputs: Int, outputShape: [Int]) -> Bool {
+        kernelHeight == 3 && kernelWidth == 3 && stride == 1 && Winograd.pays(outputShape: outputShape, inputs: inputs)
     }
 
     private func combinedBias(_ sampleBias: Tensor) -> Tensor {

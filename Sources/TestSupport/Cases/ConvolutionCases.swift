@@ -41,6 +41,23 @@ extension OperationCase {
             })
     }
 
+    /// Winograd's algorithm rounds about twice as much as a direct convolution.
+    private static func winograd(
+        _ shape: [Int], to outputs: Int, padding: Padding = Padding(1), with extras: Set<Extra> = [.bias]
+    ) -> OperationCase {
+        var item = convolution(shape, to: outputs, padding: padding, with: extras)
+        item.tolerance = 2e-11
+        item.gradientTolerance = 1e-5
+        return item
+    }
+
+    /// oneDNN's simpler kernels add thousands of products one after the other.
+    private static func deep(_ shape: [Int], to outputs: Int) -> OperationCase {
+        var item = convolution(shape, to: outputs)
+        item.tolerance = 5e-12
+        return item
+    }
+
     private static let rightBottom = Padding(top: 0, left: 0, bottom: 1, right: 1)
 
     static let convolutionCases: [OperationCase] = [
@@ -59,8 +76,12 @@ extension OperationCase {
         // Several tasks: along pixels, along channels with shared patches, in pieces of the cache, across samples.
         convolution([1, 16, 16, 16], to: 32), convolution([2, 17, 15, 24], to: 33, with: [.bias, .sampleBias, .residual]),
         convolution([1, 3, 4, 128], to: 128, with: [.bias, .residual]), convolution([2, 4, 4, 96], to: 100, stride: 2),
-        convolution([1, 32, 32, 512], to: 4), convolution([3, 20, 20, 16], to: 20, stride: 2, padding: rightBottom, with: [.residual]),
+        deep([1, 32, 32, 512], to: 4), convolution([3, 20, 20, 16], to: 20, stride: 2, padding: rightBottom, with: [.residual]),
         convolution([1, 9, 11, 256], to: 48, with: [.sampleBias]),
+        // Large enough for Winograd, even and odd, with one and with several chunks.
+        winograd([1, 32, 32, 32], to: 48, with: [.bias, .residual]), winograd([2, 21, 30, 48], to: 32, with: [.bias, .sampleBias]),
+        winograd([1, 30, 27, 32], to: 32, padding: Padding(2), with: []), winograd([1, 57, 58, 32], to: 32, padding: Padding(0)),
+        winograd([1, 130, 126, 48], to: 32, with: [.residual]), winograd([3, 16, 14, 64], to: 96, with: [.bias, .sampleBias, .residual]),
         // Stable Diffusion 1 at 512 pixels.
         convolution([1, 64, 64, 320], to: 320, with: [.bias, .sampleBias]),
         convolution([1, 32, 32, 640], to: 640, with: [.bias, .residual]),

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+private import CKernels
+private import Synchronization
+
+/// A 3x3 convolution of stride 1 by Winograd's F(4x4, 3x3): a quarter of the multiplications, at about twice the rounding error.
+///
+/// Exact arithmetic would give the same numbers as the direct convolution. In f32 the relative error is about 2e-6 instead of 1e-6. The
+/// transformed weight has four times the size of the weight, so it pays only where many tiles share it.
+struct Winograd: Sendable {
+    /// Where a convolution's picture lies and what is added to its result.
+    struct Job {
+        let input: UnsafePointer<Float>, output: UnsafeMutablePointer<Float>
+        let inputShape: [Int], outputShape: [Int]
+        let top: Int, left: Int
+        var bias: UnsafePointer<Float>?
+        var residual: UnsafePointer<Float>?
+        /// 0: one bias row for all samples; otherwise one row for each.
+        var biasStride = 0
+    }
+
+    /// Floats of transformed input and output at once: they have to stay in the last-level cache.
+    private static let chunkLimit = 6 << 20
+
+    /// Whether a transformed weight, four times as large as the weight, is worth its memory.
+    ///
+    /// The answer depends on one picture alone: a sample goes the same way however many are computed with it. Large weights want many
+    /// tiles: Stable Diffusion's own, at 16 x 16 latents, would take another 5.7 GB in f32 (`PSEUDOWORD_WINOGRAD=all` takes them).
+    static func pays(outputShape: [Int], inputs: Int) -> Bool {
+        let outputs = outputShape[3]
+        guard Compute.winograd != .off, inputs % 16 == 0, outputs % 16 == 0, min(inputs, outputs) >= 32 else { return false }
+        let tiles = tileCount(outputShape[1]) * tileCount(outputShape[2])
+        return tiles >= 48 || tiles >= 16 && (Compute.winograd == .all || 9 * inputs * outputs <= 1 << 20)
+    }
+
+    private static func tileCount(_ length: Int) -> Int { (length + 3) / 4 }
+
+    /// 36 matrices [C, O] of a weight [O, 3, 3, C]; turned by 180 degrees, for the gradient, [O, C].
+    static func transform(_ weight: Tensor, turned: Bool) -> Tensor {
+        let (outputs, inputs) = (weight.shape[0], weight.shape[3])
+        let columns = turned ? inputs : outputs
+        let result = Tensor(uninitialized: [36, turned ? outputs : inputs, columns])
+        parallel(columns / 16) { task in
+            pw_winograd_weights(weight.pointer, result.pointer, inputs, outputs, task * 16, 16, turned ? 1 : 0)
+        }
+        return result
+    }
+
+    /// - Parameter weight: of `transform`.
+    static func run(_ job: Job, weight: Tensor) {
+        let (inputs, outputs) = (job.inputShape[3], job.outputShape[3])
+        let (rows, columns) = (tileCount(job.outputShape[1]), tileCount(job.outputShape[2]))
+        let tiles = job.outputShape[0] * rows * columns
+        Compute.countSaved(2 * (9 * job.outputShape[0] * job.outputShape[1] * job.outputShape[2] - 36 * tiles) * inputs * outputs)
+        let largest = max(64, chunkLimit / (36 * (inputs + outputs)) / 16 * 16)
+        let chunks = (tiles + largest - 1) / largest, size = (tiles + chunks - 1) / chunks
+        let before = Tensor(uninitialized: [36, size, inputs]), after = Tensor(uninitialized: [36, size, outputs])
+        for first in stride(from: 0, to: tiles, by: size) {
+            let count = min(size, tiles - first)
+            parallelRanges(count, minimum: max(1, 16384 / (36 * inputs))) { range in
+                pw_winograd_input(
+                    job.input, before.pointer, job.inputShape[1], job.inputShape[2], inputs, rows, columns, job.top, job.left,
+                    first + range.lowerBound, range.count, range.lowerBound, count)
+            }
+            multiplyAll(before, after, weight, count: count, inputs: inputs, outputs: outputs)
+            parallelRanges(count, minimum: max(1, 16384 / (36 * outputs))) { range in
+                pw_winograd_output(
+                    after.pointer, job.output, job.bias, job.residual, job.biasStride, job.outputShape[1], job.outputShape[2], outputs,
+                    rows, columns, first + range.lowerBound, range.count, range.lowerBound, count)
+            }
+        }
+    }
+
+    /// The 36 products, each cut along its columns when there is work for several tasks.
+    private static func multiplyAll(
+        _ before: Tensor, _ after: Tensor, _ weight: Tensor, count: Int, inputs: Int, outputs: Int
+    ) {
+        let size = inputs * outputs
+        let pieces = max(1, min(4, outputs / 64, count * size / 10_000_000))
+        parallel(36 * pieces) { task in
+            let (place, piece) = (task / pieces, task % pieces)
+            let first = outputs * piece / pieces / 16 * 16, end = piece + 1 == pieces ? outputs : outputs * (piece + 1) / pieces / 16 * 16
+            multiply(
+                count, end - first, inputs, Operand(before.pointer + place * count * inputs, stride: inputs),
+                Operand(weight.pointer + place * size + first, stride: outputs),
+                into: after.pointer + place * count * outputs + first, stride: outputs, accumulate: false)
+        }
+    }
+}
+
+/// The transformed weights of one convolution, made when they are first asked for and shared by all copies of the layer.
+///
+/// With little memory they are made anew for every pass.
+final class WinogradWeights: Sendable {
+    private let kept = Mutex<(forward: Tensor?, turned: Tensor?)>((nil, nil))
+
+    func forward(_ weight: Tensor) -> Tensor {
+        if Compute.savesMemory { return Winograd.transform(weight, turned: false) }
+        return kept.withLock { kept in
+            let result = kept.forward ?? Winograd.transform(weight, turned: false)
+            kept.forward = result
+            return result
+        }
+    }
+
+    func turned(_ weight: Tensor) -> Tensor {
+        if Compute.savesMemory { return Winograd.transform(weight, turned: true) }
+        return kept.withLock { kept in
+            let result = kept.turned ?? Winograd.transform(weight, turned: true)
+            kept.turned = result
+            return result
+        }
+    }
+}
