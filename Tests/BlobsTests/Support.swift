@@ -70,6 +70,30 @@ extension SocketOptions {
     }
 }
 
+/// A port on loopback where nobody listens, and that no other test's server gets meanwhile.
+final class SilentPort: Sendable {
+    private let descriptor: Int32
+    let endpoint: Endpoint
+
+    init() throws {
+        descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        var address = sockaddr_in()
+        address.sin_family = sa_family_t(AF_INET)
+        address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
+        var count = socklen_t(MemoryLayout<sockaddr_in>.size)
+        let descriptor = descriptor
+        let isBound = withUnsafeMutablePointer(to: &address) {
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                bind(descriptor, $0, count) == 0 && getsockname(descriptor, $0, &count) == 0
+            }
+        }
+        try #require(isBound)
+        endpoint = try .loopback(UInt16(bigEndian: address.sin_port))
+    }
+
+    deinit { close(descriptor) }
+}
+
 /// A server on loopback and what it was told of broken rules.
 final class TestServer: Sendable {
     let server: BlobServer

@@ -199,11 +199,11 @@ import Testing
 
     @Test func nobodyThereIsSaid() async throws {
         let store = try scratch.store()
-        let endpoint = try TestServer(store).endpoint
+        let nobody = try SilentPort()
         try await aside {
-            let client = try testClient(endpoint) { $0.patience = .milliseconds(300) }
+            let client = try testClient(nobody.endpoint) { $0.patience = .milliseconds(300) }
             defer { client.stop() }
-            #expect(errorCode { try client.fetch([BlobWish(digest: BlobDigest(of: Data()), bytes: 0)], into: store) } == .unreachable)
+            #expect(errorCode { try client.fetch([BlobWish(digest: BlobDigest(of: Data([1])), bytes: 1)], into: store) } == .unreachable)
             #expect(errorCode { try client.put([BlobOffer(Data([1]))], isCancelled: { true }) } == .cancelled)
             client.stop()
             #expect(errorCode { try client.put([BlobOffer(Data([1]))]) } == .cancelled)

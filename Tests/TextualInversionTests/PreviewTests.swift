@@ -56,10 +56,4 @@ import Testing
         }
         #expect(refusal(.prompt) { try StudyCheck.check(study, folder: InversionFixtures.tiny) }.hasPrefix("preview.prompt: "))
     }
-
-    @Test func previewsComeEverySoOftenAndAtTheEnd() throws {
-        let study = try session().study
-        #expect((0...12).filter { study.isPreviewDue(at: $0, finish: 12) } == [5, 10, 12])
-        #expect(try (0...12).allSatisfy { try !InversionFixtures.tinyStudy().isPreviewDue(at: $0, finish: 12) })
-    }
 }

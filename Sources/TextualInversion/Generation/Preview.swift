@@ -51,11 +51,3 @@ package struct Preview: Sendable {
         }
     }
 }
-
-extension Study {
-    /// Whether a preview belongs to the vectors after `step` steps, of which the trial has `finish`.
-    package func isPreviewDue(at step: Int, finish: Int) -> Bool {
-        guard let preview else { return false }
-        return step > 0 && (step % preview.every == 0 || step == finish)
-    }
-}
