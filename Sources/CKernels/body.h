@@ -3,6 +3,9 @@
 // sixteen explicit lanes (L), because the compiler may not reorder floating-point sums on its own.
 #include "variants.h"
 #include <math.h>
+#ifdef PW_HALF
+#include <immintrin.h>
+#endif
 #include <string.h>
 
 enum { L = 16 };
@@ -13,6 +16,8 @@ enum { L = 16 };
 #include "body_norms.h"
 #include "body_attention.h"
 #include "body_patches.h"
+#include "body_product.h"
+#include "body_packing.h"
 #include "body_winograd.h"
 
 #define PW_JOIN2(a, b) a##b

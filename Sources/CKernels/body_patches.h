@@ -1,30 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 
 static void patches(const float *R x, float *R rows_out, size_t height, size_t width, size_t channels, size_t out_height, size_t out_width,
-                    size_t kernel_height, size_t kernel_width, size_t stride, ptrdiff_t top, ptrdiff_t left, size_t first, size_t rows) {
-    size_t bytes = channels * sizeof(float);
-    for (size_t i = 0; i < rows; i++) {
-        size_t pixel = first + i, ox = pixel % out_width, oy = pixel / out_width % out_height, image = pixel / out_width / out_height;
-        const float *picture = x + image * height * width * channels;
-        float *out = rows_out + i * kernel_height * kernel_width * channels;
-        ptrdiff_t x0 = (ptrdiff_t)(ox * stride) - left;
+                    size_t kernel_height, size_t kernel_width, size_t stride, ptrdiff_t top, ptrdiff_t left, size_t first, size_t rows,
+                    size_t channel, size_t count) {
+    size_t bytes = count * sizeof(float);
+    float *out = rows_out;
+    for (size_t pixel = first; pixel < first + rows; pixel++) {
+        size_t ox = pixel % out_width, oy = pixel / out_width % out_height, image = pixel / out_width / out_height;
+        const float *picture = x + image * height * width * channels + channel;
         for (size_t ky = 0; ky < kernel_height; ky++) {
             ptrdiff_t y = (ptrdiff_t)(oy * stride + ky) - top;
-            if (y < 0 || y >= (ptrdiff_t)height) {
-                memset(out, 0, kernel_width * bytes);
-                out += kernel_width * channels;
-                continue;
-            }
-            const float *line = picture + (size_t)y * width * channels;
-            if (x0 >= 0 && x0 + (ptrdiff_t)kernel_width <= (ptrdiff_t)width) {
-                memcpy(out, line + (size_t)x0 * channels, kernel_width * bytes);
-                out += kernel_width * channels;
-                continue;
-            }
-            for (size_t kx = 0; kx < kernel_width; kx++, out += channels) {
-                ptrdiff_t column = x0 + (ptrdiff_t)kx;
-                if (column < 0 || column >= (ptrdiff_t)width) memset(out, 0, bytes);
-                else memcpy(out, line + (size_t)column * channels, bytes);
+            for (size_t kx = 0; kx < kernel_width; kx++, out += count) {
+                ptrdiff_t column = (ptrdiff_t)(ox * stride + kx) - left;
+                int inside = y >= 0 && y < (ptrdiff_t)height && column >= 0 && column < (ptrdiff_t)width;
+                if (inside) memcpy(out, picture + ((size_t)y * width + (size_t)column) * channels, bytes);
+                else memset(out, 0, bytes);
             }
         }
     }

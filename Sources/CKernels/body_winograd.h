@@ -84,9 +84,9 @@ static void winograd_output(const float *R in, float *R y, const float *bias, co
     }
 }
 
-/// out[i] = sum over j of G[i, j] in[j], in double: done once, so it may as well be exact.
-INLINE void winograd_weight_line(const double in[3][L], double out[6][L]) {
-    for (size_t l = 0; l < L; l++) {
+/// out[i] = sum over j of G[i, j] in[j], in double: a weight loses nothing but its last rounding.
+INLINE void winograd_weight_line(const double in[3][PANEL], double out[6][PANEL]) {
+    for (size_t l = 0; l < PANEL; l++) {
         double a = in[0][l], b = in[1][l], c = in[2][l];
         out[0][l] = a;
         out[1][l] = (a + b + c) * (1.0 / 3);
@@ -97,25 +97,19 @@ INLINE void winograd_weight_line(const double in[3][L], double out[6][L]) {
     }
 }
 
-/// Sixteen neighbours, inputs or outputs, at a time: those that lie side by side in the result.
-static void winograd_weights(const float *R weight, float *R out, size_t inputs, size_t outputs, size_t first, size_t count, int turned) {
-    size_t neighbours = turned ? inputs : outputs, others = turned ? outputs : inputs;
-    for (size_t start = first; start < first + count; start += L)
-        for (size_t other = 0; other < others; other++) {
-            double taps[9][L], rows[3][6][L];
-            for (size_t tap = 0; tap < 9; tap++)
-                for (size_t l = 0; l < L; l++) {
-                    size_t o = turned ? other : start + l, c = turned ? start + l : other;
-                    taps[turned ? 8 - tap : tap][l] = weight[(o * 9 + tap) * inputs + c];
-                }
-            for (size_t ky = 0; ky < 3; ky++) winograd_weight_line(taps + 3 * ky, rows[ky]);
-            for (size_t j = 0; j < 6; j++) {
-                double line[3][L], result[6][L];
-                for (size_t ky = 0; ky < 3; ky++) memcpy(line[ky], rows[ky][j], sizeof line[ky]);
-                winograd_weight_line(line, result);
-                for (size_t i = 0; i < 6; i++)
-                    for (size_t l = 0; l < L; l++)
-                        out[((i * 6 + j) * others + other) * neighbours + start + l] = (float)result[i][l];
-            }
+/// One panel: row tap depth + i of the nine taps becomes row i of 36 panels, `distance` floats from one another.
+static void winograd_weights(const float *R taps, float *R out, size_t depth, size_t distance) {
+    for (size_t i = 0; i < depth; i++) {
+        double in[9][PANEL], rows[3][6][PANEL];
+        for (size_t tap = 0; tap < 9; tap++)
+            for (size_t l = 0; l < PANEL; l++) in[tap][l] = taps[(tap * depth + i) * PANEL + l];
+        for (size_t ky = 0; ky < 3; ky++) winograd_weight_line(in + 3 * ky, rows[ky]);
+        for (size_t j = 0; j < 6; j++) {
+            double line[3][PANEL], result[6][PANEL];
+            for (size_t ky = 0; ky < 3; ky++) memcpy(line[ky], rows[ky][j], sizeof line[ky]);
+            winograd_weight_line(line, result);
+            for (size_t row = 0; row < 6; row++)
+                for (size_t l = 0; l < PANEL; l++) out[(row * 6 + j) * distance + i * PANEL + l] = (float)result[row][l];
         }
+    }
 }

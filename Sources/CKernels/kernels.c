@@ -13,7 +13,7 @@ static void choose(void) {
     chosen = &pw_kernels_baseline;
 #if defined(__x86_64__)
     __builtin_cpu_init();
-    int avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+    int avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");
     int avx512 = avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq")
                  && __builtin_cpu_supports("avx512vl");
     if (forced && strcmp(forced, "baseline") == 0) return;

@@ -33,8 +33,10 @@ PW_KERNEL(row_dots, (const float *a, const float *b, float *out, size_t rows, si
 PW_KERNEL(squared_error_gradient, (const float *a, const float *b, const float *weights, float factor, float *da, size_t n), (a, b, weights, factor, da, n))
 PW_KERNEL(patches,
           (const float *x, float *patches, size_t height, size_t width, size_t channels, size_t out_height, size_t out_width,
-           size_t kernel_height, size_t kernel_width, size_t stride, ptrdiff_t top, ptrdiff_t left, size_t first, size_t rows),
-          (x, patches, height, width, channels, out_height, out_width, kernel_height, kernel_width, stride, top, left, first, rows))
+           size_t kernel_height, size_t kernel_width, size_t stride, ptrdiff_t top, ptrdiff_t left, size_t first, size_t rows, size_t channel,
+           size_t count),
+          (x, patches, height, width, channels, out_height, out_width, kernel_height, kernel_width, stride, top, left, first, rows, channel,
+           count))
 PW_KERNEL(gather_patches,
           (const float *patches, float *x, size_t height, size_t width, size_t channels, size_t out_height, size_t out_width,
            size_t kernel_height, size_t kernel_width, size_t stride, ptrdiff_t top, ptrdiff_t left, size_t image, size_t y),
@@ -47,5 +49,16 @@ PW_KERNEL(winograd_output,
           (const float *in, float *y, const float *bias, const float *residual, size_t bias_stride, size_t height, size_t width,
            size_t channels, size_t tile_rows, size_t tile_columns, size_t first, size_t tiles, size_t place, size_t total),
           (in, y, bias, residual, bias_stride, height, width, channels, tile_rows, tile_columns, first, tiles, place, total))
-PW_KERNEL(winograd_weights, (const float *weight, float *out, size_t inputs, size_t outputs, size_t first, size_t count, int turned),
-          (weight, out, inputs, outputs, first, count, turned))
+PW_KERNEL(winograd_weights, (const float *taps, float *out, size_t depth, size_t distance), (taps, out, depth, distance))
+PW_KERNEL(panel_width, (size_t *out), (out))
+PW_KERNEL(pack_straight,
+          (pw_element type, const void *b, size_t row_stride, size_t k, size_t n, float *packed, size_t panel_stride),
+          (type, b, row_stride, k, n, packed, panel_stride))
+PW_KERNEL(pack_transposed,
+          (pw_element type, const void *b, size_t column_stride, size_t run, size_t n, const uint32_t *rows, float *packed, size_t panel_stride),
+          (type, b, column_stride, run, n, rows, packed, panel_stride))
+PW_KERNEL(unpack, (const float *packed, size_t panel_stride, size_t k, size_t n, float *out), (packed, panel_stride, k, n, out))
+PW_KERNEL(multiply_panels,
+          (const float *a, size_t a_stride, int by_columns, const float *packed, size_t panel_stride, float *c, size_t c_stride, size_t m,
+           size_t n, size_t k, const float *bias, const float *residual),
+          (a, a_stride, by_columns, packed, panel_stride, c, c_stride, m, n, k, bias, residual))

@@ -14,7 +14,7 @@
 #define RELAX() ((void)0)
 #endif
 
-enum { MAXIMUM_THREADS = 256, SPINS = 300, SCRATCH_SLOTS = 4 };
+enum { MAXIMUM_THREADS = 256, SPINS = 300, SCRATCH_SLOTS = 8 };
 
 static pthread_mutex_t user = PTHREAD_MUTEX_INITIALIZER;   // one parallel region at a time
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;   // guards generation for sleepers

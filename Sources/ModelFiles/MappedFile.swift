@@ -74,6 +74,12 @@ package final class MappedFile: Sendable {
         }
     }
 
+    /// Where byte `offset` lies for as long as this object lives; nil for an empty file.
+    package func address(_ offset: Int) -> UnsafeRawPointer? {
+        precondition(offset >= 0 && offset <= count, "byte \(offset) outside a file of \(count) bytes")
+        return base.map { $0 + offset }
+    }
+
     /// Gives up the whole pages inside `range`; touching them again reads the file again.
     package func releasePages(_ range: Range<Int>) {
         let page = Int(sysconf(Int32(_SC_PAGESIZE)))

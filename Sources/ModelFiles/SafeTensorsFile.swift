@@ -45,6 +45,15 @@ package struct SafeTensorsFile: Sendable {
         try file.withBytes(entry(name).byteRange, body)
     }
 
+    /// Where the bytes of a tensor lie in memory, for as long as the owner lives.
+    package func mapped(named name: String) throws(ModelFileError) -> (address: UnsafeRawPointer, owner: MappedFile) {
+        let entry = try entry(name)
+        guard let address = file.address(entry.byteRange.lowerBound) else {
+            throw ModelFileError(.missing, "tensor \(quoted(name)) is empty", path: path)
+        }
+        return (address, file)
+    }
+
     /// Converts a tensor to Float straight into `destination`, which must have exactly its element count.
     ///
     /// F32, F16 and BF16 are exact.

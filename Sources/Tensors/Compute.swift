@@ -16,7 +16,7 @@ package enum Compute {
     /// Settings of the environment that change the bits of results; empty when none is set.
     package static var settings: String {
         var all: [String] = []
-        if backend == .blas { all.append("backend blas") }
+        if backend != .own { all.append("backend \(backend.rawValue)") }
         if winograd != .worthwhile { all.append("winograd \(winograd.rawValue)") }
         if let forced = DirectConvolution.forced { all.append("convolution \(forced)") }
         return all.joined(separator: ", ")
@@ -24,11 +24,10 @@ package enum Compute {
 
     package static var threads: Int { Int(pw_threads()) }
 
-    /// What decides the bits of a result on this machine: kernel variant, the libraries that multiply and BLAS' core type.
+    /// What decides the bits of a result on this machine: the kernels' variant, and what else multiplies than they.
     package static var description: String {
         prepare()
-        return "\(String(cString: pw_variant())); OpenBLAS \(String(cString: openblas_get_corename()))\(backendDescription)"
-            + (settings.isEmpty ? "" : "; \(settings)")
+        return String(cString: pw_variant()) + backendDescription + (settings.isEmpty ? "" : "; \(settings)")
     }
 
     /// Which 3x3 convolutions run by Winograd's algorithm: `PSEUDOWORD_WINOGRAD` is `off`, `all`, or anything else for those that are worth

@@ -1,18 +1,20 @@
 private import CKernels
 // SPDX-License-Identifier: Apache-2.0
 internal import COneDNN
+private import COpenBLAS
 private import Glibc
 private import Synchronization
 
-/// Which library multiplies: oneDNN where the program was built with it, or OpenBLAS as the readable reference.
+/// What multiplies matrices: our own kernels, or a library to hold them against.
 package enum Backend: String, Sendable, CaseIterable {
+    case own
     case oneDNN = "onednn"
     case blas
 
-    /// What `PSEUDOWORD_BACKEND` names, otherwise the fastest that is there.
+    /// What `PSEUDOWORD_BACKEND` names, if the program was built with it; otherwise our own.
     static let chosen: Backend = {
-        let wanted = environment("PSEUDOWORD_BACKEND").flatMap(Backend.init(rawValue:)) ?? .oneDNN
-        return pw_dnn_version() > 0 ? wanted : .blas
+        let wanted = environment("PSEUDOWORD_BACKEND").flatMap(Backend.init(rawValue:)) ?? .own
+        return wanted == .oneDNN && pw_dnn_version() == 0 ? .own : wanted
     }()
 }
 
@@ -21,10 +23,14 @@ func environment(_ name: String) -> String? { getenv(name).map { String(cString:
 extension Compute {
     package static var backend: Backend { Backend.chosen }
 
-    /// The library that multiplies, with its version.
+    /// The library that multiplies, with its version; empty for our own kernels.
     static var backendDescription: String {
         let version = pw_dnn_version()
-        return backend == .blas ? "" : "; oneDNN \(version / 10000).\(version / 100 % 100).\(version % 100)"
+        return switch backend {
+        case .own: ""
+        case .oneDNN: "; oneDNN \(version / 10000).\(version / 100 % 100).\(version % 100)"
+        case .blas: "; OpenBLAS \(String(cString: openblas_get_corename()))"
+        }
     }
 }
 
@@ -71,7 +77,7 @@ struct DNNPlan: @unchecked Sendable {
         _ source: UnsafePointer<Float>, weight: Storage, bias: UnsafePointer<Float>?, into target: UnsafeMutablePointer<Float>
     ) {
         let bytes = pw_dnn_scratch_bytes(pointer)
-        let room = bytes == 0 ? nil : scratch(3, (bytes + 3) / 4)
+        let room = bytes == 0 ? nil : scratch(7, (bytes + 3) / 4)
         precondition(pw_dnn_execute(pointer, source, weight.pointer, bias, target, room) != 0, "oneDNN failed in \(implementation)")
     }
 }

@@ -63,7 +63,7 @@ private struct Probe {
         for (rows, inputs, outputs) in [
             (77, 768, 768), (154, 320, 1280), (64, 1280, 320), (1, 320, 1280), (13, 7, 5), (256, 40, 96), (2, 768, 33),
         ] {
-            let layer = Linear(weight: draw([outputs, inputs], scale: 1 / Float(inputs).squareRoot()), bias: draw([outputs]))
+            let layer = Linear(weight: Weight(draw([outputs, inputs], scale: 1 / Float(inputs).squareRoot())), bias: draw([outputs]))
             let input = draw([rows, inputs])
             let output = layer.forward(input)
             add(output, layer.inputGradient(output, adding: input))
@@ -78,7 +78,7 @@ private struct Probe {
         for (shape, outputs, kernel, stride) in all {
             let depth = kernel * kernel * shape[3]
             let layer = Convolution(
-                weight: draw([outputs, kernel, kernel, shape[3]], scale: 1 / Float(depth).squareRoot()), bias: draw([outputs]),
+                weight: Weight(draw([outputs, kernel, kernel, shape[3]], scale: 1 / Float(depth).squareRoot())), bias: draw([outputs]),
                 stride: stride, padding: Padding(kernel / 2))
             let output = layer.forward(draw(shape), sampleBias: draw([shape[0], outputs]))
             add(output, layer.inputGradient(output, inputShape: shape))

@@ -102,7 +102,7 @@ struct OperationTests {
         let norm = GroupNorm(
             weight: Tensor([Float](repeating: 1, count: 8), shape: [8]), bias: Tensor(zeros: [8]), groups: 2, epsilon: 1e-5,
             activation: .silu)
-        let convolution = Convolution(weight: weight, padding: Padding(1))
+        let convolution = Convolution(weight: Weight(weight), padding: Padding(1))
         let together = convolution.forward(norm.forward(pictures)), alone = convolution.forward(norm.forward(pictures.slice(1..<2)))
         #expect(OperationCheck.normalisedError(alone.values, together.slice(1..<2).values.map(Double.init)) < 1e-13)
     }

@@ -72,6 +72,6 @@ struct TensorTests {
         await #expect(processExitsWith: .failure) { _ = Tensor([1, 2, 3], shape: [2, 2]) }
         await #expect(processExitsWith: .failure) { _ = Tensor(zeros: [6]).reshaped([4]) }
         await #expect(processExitsWith: .failure) { _ = Tensor(zeros: [2, 2]).slice(1..<3) }
-        await #expect(processExitsWith: .failure) { _ = Linear(weight: Tensor(zeros: [2, 3])).forward(Tensor(zeros: [1, 4])) }
+        await #expect(processExitsWith: .failure) { _ = Linear(weight: Weight(Tensor(zeros: [2, 3]))).forward(Tensor(zeros: [1, 4])) }
     }
 }

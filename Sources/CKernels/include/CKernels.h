@@ -22,7 +22,7 @@ int32_t pw_threads(void);
 /// must write to disjoint places. Runs serially when called from inside a task or while another caller holds the pool.
 void pw_parallel(int32_t count, void (*task)(void *context, int32_t index), void *context);
 
-/// A grow-only, 64-byte aligned buffer of the calling thread, one for each slot (0 ... 3); NULL when memory is out.
+/// A grow-only, 64-byte aligned buffer of the calling thread, one for each slot (0 ... 7); NULL when memory is out.
 float *pw_scratch(int32_t slot, size_t count);
 
 /// Asks the C allocator to keep large blocks instead of returning them to the system at every free: a training step allocates the
@@ -86,9 +86,10 @@ double pw_squared_error(const float *a, const float *b, const float *weights, si
 void pw_squared_error_gradient(const float *a, const float *b, const float *weights, float factor, float *da, size_t n);
 
 /// Rows of patches for output pixels first ..< first + rows of a [images, oh, ow] grid: patch[(ky, kx), c] = x[y*stride - top + ky, ...],
-/// zero outside the picture. One row has kh * kw * channels values.
+/// zero outside the picture, for the channels channel ..< channel + count. One row has kh * kw * count values.
 void pw_patches(const float *x, float *patches, size_t height, size_t width, size_t channels, size_t out_height, size_t out_width,
-                size_t kernel_height, size_t kernel_width, size_t stride, ptrdiff_t top, ptrdiff_t left, size_t first, size_t rows);
+                size_t kernel_height, size_t kernel_width, size_t stride, ptrdiff_t top, ptrdiff_t left, size_t first, size_t rows,
+                size_t channel, size_t count);
 /// The adjoint for whole input rows: x[image, y, :, :] gathers every patch value that read it.
 void pw_gather_patches(const float *patches, float *x, size_t height, size_t width, size_t channels, size_t out_height, size_t out_width,
                        size_t kernel_height, size_t kernel_width, size_t stride, ptrdiff_t top, ptrdiff_t left, size_t image, size_t y);
@@ -101,9 +102,30 @@ void pw_winograd_input(const float *x, float *out, size_t height, size_t width, 
 void pw_winograd_output(const float *in, float *y, const float *bias, const float *residual, size_t bias_stride, size_t height,
                         size_t width, size_t channels, size_t tile_rows, size_t tile_columns, size_t first, size_t tiles, size_t place,
                         size_t total);
-/// [outputs, 3, 3, inputs] -> 36 matrices [inputs, outputs] for a forward pass, or turned by 180 degrees [outputs, inputs] for its
-/// gradient; for the columns first ..< first + count of each matrix, both multiples of 16.
-void pw_winograd_weights(const float *weight, float *out, size_t inputs, size_t outputs, size_t first, size_t count, int turned);
+/// One panel of a weight: rows tap * depth + i of its nine taps -> row i of 36 panels that lie `distance` floats apart.
+void pw_winograd_weights(const float *taps, float *out, size_t depth, size_t distance);
+
+// --- Products (body_product.h, body_packing.h) ---------------------------------------------------------------------------
+
+/// How the elements of a weight are stored.
+typedef enum { PW_F32 = 0, PW_F16 = 1, PW_BF16 = 2 } pw_element;
+
+/// The columns of a panel: 8, 16 or 32.
+void pw_panel_width(size_t *out);
+
+/// B[k, n], element (i, j) at b[i row_stride + j], into panels: column p W + c of row i stands at packed[p panel_stride + i W + c] with
+/// W = the panel's width; columns beyond n are zero. Elements may lie at any address.
+void pw_pack_straight(pw_element type, const void *b, size_t row_stride, size_t k, size_t n, float *packed, size_t panel_stride);
+/// The same for n columns that are runs in memory: element r of column j is b[j column_stride + r] and goes to row rows[r].
+void pw_pack_transposed(pw_element type, const void *b, size_t column_stride, size_t run, size_t n, const uint32_t *rows, float *packed,
+                        size_t panel_stride);
+/// Panels back to a row-major [k, n] matrix.
+void pw_unpack(const float *packed, size_t panel_stride, size_t k, size_t n, float *out);
+
+/// C[m, n] = A B (+ bias[n]) (+ residual, of C's layout; it may be C). A[m, k] is row-major, or column-major (element (i, j) at
+/// a[j a_stride + i]) with `by_columns`; B lies in panels.
+void pw_multiply_panels(const float *a, size_t a_stride, int by_columns, const float *packed, size_t panel_stride, float *c,
+                        size_t c_stride, size_t m, size_t n, size_t k, const float *bias, const float *residual);
 
 #ifdef __cplusplus
 }

@@ -22,21 +22,23 @@ package struct Parameters {
 
     package func tensor(_ name: String, _ shape: [Int]) throws -> Tensor { try source.tensor((self / name).path, shape: shape) }
 
+    /// A weight [outputs, inputs] or [outputs, inputs, kernelHeight, kernelWidth], left where it lies.
+    package func weight(_ name: String, _ shape: [Int]) throws -> Weight { try source.weight((self / name).path, shape: shape) }
+
     /// `weight` [outputs, inputs] and `bias` [outputs] of this place.
     package func linear(inputs: Int, outputs: Int, bias: Bool = true) throws -> Linear {
-        try Linear(weight: tensor("weight", [outputs, inputs]), bias: bias ? tensor("bias", [outputs]) : nil)
+        try Linear(weight: weight("weight", [outputs, inputs]), bias: bias ? tensor("bias", [outputs]) : nil)
     }
 
     /// A 1x1 convolution read as a linear layer over channels: `weight` [outputs, inputs, 1, 1].
     package func pointwise(inputs: Int, outputs: Int) throws -> Linear {
-        try Linear(weight: tensor("weight", [outputs, inputs, 1, 1]).reshaped([outputs, inputs]), bias: tensor("bias", [outputs]))
+        try Linear(weight: weight("weight", [outputs, inputs, 1, 1]), bias: tensor("bias", [outputs]))
     }
 
-    /// `weight` [outputs, inputs, kernel, kernel], brought to channels last once, and `bias`.
+    /// `weight` [outputs, inputs, kernel, kernel] and `bias`.
     package func convolution(inputs: Int, outputs: Int, kernel: Int, stride: Int = 1, padding: Padding) throws -> Convolution {
-        let weight = try tensor("weight", [outputs, inputs, kernel, kernel])
-        let moved = source.hasValues ? weight.movingSecondAxisLast() : Tensor(placeholder: [outputs, kernel, kernel, inputs])
-        return try Convolution(weight: moved, bias: tensor("bias", [outputs]), stride: stride, padding: padding)
+        try Convolution(
+            weight: weight("weight", [outputs, inputs, kernel, kernel]), bias: tensor("bias", [outputs]), stride: stride, padding: padding)
     }
 
     package func groupNorm(channels: Int, groups: Int, epsilon: Float, activation: Activation = .none) throws -> GroupNorm {

@@ -4,8 +4,9 @@ private import Glibc
 
 /// softmax(Q K^T / sqrt(d)) V for several heads, in blocks: no more than a block of scores exists at a time.
 ///
-/// Heads are slices of the channels: head h of a [N, T, heads * d] tensor is columns h d ..< (h + 1) d, read in place. Forward keeps an
-/// online softmax (Milakov & Gimelshein 2018; Dao et al. 2022, arXiv 2205.14135); the gradient recomputes the scores from its log-sum-exp.
+/// Heads are slices of the channels: head h of a [N, T, heads * d] tensor is columns h d ..< (h + 1) d. Forward keeps an online softmax
+/// (Milakov & Gimelshein 2018; Dao et al. 2022, arXiv 2205.14135); the gradient recomputes the scores from its log-sum-exp. Keys and values
+/// are brought into panels once and shared by all blocks of queries; a block's scores stay in the second cache.
 package struct Attention: Sendable {
     /// What the input gradients need: the inputs, the output and the log-sum-exp [N, heads, Tq] of the scaled scores.
     package struct Saved: Sendable {
@@ -22,7 +23,9 @@ package struct Attention: Sendable {
         self.isCausal = isCausal
     }
 
-    private static let queryBlock = 256, keyBlock = 512
+    private static let queryBlock = 128, keyBlock = 256
+    /// Keys whose gradients one task computes; each such task has a part of the queries' gradient, and the parts are added in order.
+    private static let keyChunk = 1024
 
     package func forward(query: Tensor, key: Tensor, value: Tensor) -> Tensor {
         var saved: Saved?
@@ -31,43 +34,39 @@ package struct Attention: Sendable {
 
     /// [N, Tq, C], [N, Tk, C], [N, Tk, C] -> [N, Tq, C].
     package func forward(query: Tensor, key: Tensor, value: Tensor, saving saved: inout Saved?) -> Tensor {
-        let shape = sizes(query, key, value)
+        let shape = sizes(query, key, value), channels = shape.channels
         let output = Tensor(uninitialized: query.shape)
         let logSumExp = Tensor(uninitialized: [shape.samples, heads, shape.queries])
+        let keys = HeadPanels(key, heads: heads, isTransposed: true), values = HeadPanels(value, heads: heads, isTransposed: false)
         let blocks = (shape.queries + Self.queryBlock - 1) / Self.queryBlock
         parallel(shape.samples * heads * blocks) { task in
             let (pair, block) = (task / blocks, task % blocks)
-            let (sample, head) = (pair / heads, pair % heads)
             let rows = block * Self.queryBlock..<min(shape.queries, (block + 1) * Self.queryBlock)
-            let q = query.pointer + (sample * shape.queries + rows.lowerBound) * shape.channels + head * shape.depth
-            let o = output.pointer + (sample * shape.queries + rows.lowerBound) * shape.channels + head * shape.depth
-            let base = sample * shape.keys * shape.channels + head * shape.depth
+            let at = shape.queryOffset(pair) + rows.lowerBound * channels
+            let (q, o) = (query.pointer + at, output.pointer + at)
             let scores = scratch(0, Self.queryBlock * Self.keyBlock), state = scratch(1, 3 * Self.queryBlock)
             let (maximum, sum, correction) = (state, state + Self.queryBlock, state + 2 * Self.queryBlock)
             for row in 0..<rows.count { (maximum[row], sum[row]) = (-.infinity, 0) }
-            var start = 0
             let end = isCausal ? min(shape.keys, rows.upperBound) : shape.keys
-            while start < end {
+            for start in stride(from: 0, to: end, by: Self.keyBlock) {
                 let columns = start..<min(end, start + Self.keyBlock)
-                multiply(
-                    rows.count, columns.count, shape.depth, Operand(q, stride: shape.channels),
-                    Operand(transposing: key.pointer + base + start * shape.channels, stride: shape.channels), into: scores,
-                    stride: columns.count, accumulate: false)
+                Product.multiply(
+                    rows.count, columns.count, shape.depth, LeftOperand(pointer: q, stride: channels), keys.columns(pair, from: start),
+                    into: scores, stride: columns.count)
                 if isCausal { hideFuture(scores, rows: rows, columns: columns) }
                 pw_softmax_block(scores, rows.count, columns.count, columns.count, shape.scale, maximum, sum, correction)
-                if start > 0 { pw_scale_rows(o, correction, rows.count, shape.depth, shape.channels) }
-                multiply(
-                    rows.count, shape.depth, columns.count, Operand(scores, stride: columns.count),
-                    Operand(value.pointer + base + start * shape.channels, stride: shape.channels), into: o, stride: shape.channels,
-                    accumulate: start > 0)
-                start = columns.upperBound
+                if start > 0 { pw_scale_rows(o, correction, rows.count, shape.depth, channels) }
+                Product.multiply(
+                    rows.count, shape.depth, columns.count, LeftOperand(pointer: scores, stride: columns.count),
+                    values.rows(pair, from: start), into: o, stride: channels,
+                    adding: Addends(residual: start > 0 ? UnsafePointer(o) : nil))
             }
             let lse = logSumExp.pointer + pair * shape.queries + rows.lowerBound
             for row in 0..<rows.count {
                 lse[row] = maximum[row] + logf(sum[row])
                 correction[row] = 1 / sum[row]
             }
-            pw_scale_rows(o, correction, rows.count, shape.depth, shape.channels)
+            pw_scale_rows(o, correction, rows.count, shape.depth, channels)
         }
         saved = Saved(query: query, key: key, value: value, output: output, logSumExp: logSumExp)
         return output
@@ -80,59 +79,72 @@ package struct Attention: Sendable {
         _ outputGradient: Tensor, _ saved: Saved, needsQuery: Bool = true
     ) -> (query: Tensor?, key: Tensor, value: Tensor) {
         let (query, key, value) = (saved.query, saved.key, saved.value)
-        let shape = sizes(query, key, value)
+        let shape = sizes(query, key, value), channels = shape.channels
         precondition(outputGradient.count == saved.output.count, "attention gradient \(outputGradient.shape) for \(saved.output.shape)")
-        let queryGradient = needsQuery ? Tensor(uninitialized: query.shape) : nil
+        let pairs = shape.samples * heads, chunks = (shape.keys + Self.keyChunk - 1) / Self.keyChunk
+        let queryParts = needsQuery ? (0..<chunks).map { _ in Tensor(zeros: query.shape) } : []
         let keyGradient = Tensor(zeros: key.shape), valueGradient = Tensor(zeros: value.shape)
-        // One task for each sample and head: the sums over blocks keep one order.
-        parallel(shape.samples * heads) { pair in
-            let (sample, head) = (pair / heads, pair % heads)
-            let queryBase = sample * shape.queries * shape.channels + head * shape.depth
-            let keyBase = sample * shape.keys * shape.channels + head * shape.depth
+        let panels = GradientPanels(saved, outputGradient, heads: heads, needsQuery: needsQuery)
+        let delta = Tensor(uninitialized: [pairs, shape.queries])
+        parallel(pairs) { pair in
+            let at = shape.queryOffset(pair)
+            pw_row_dots(
+                outputGradient.pointer + at, saved.output.pointer + at, delta.pointer + pair * shape.queries, shape.queries, shape.depth,
+                channels)
+        }
+        // One task for each head and chunk of keys: the sums over blocks of queries keep one order.
+        parallel(pairs * chunks) { task in
+            let (pair, chunk) = (task / chunks, task % chunks)
+            let keyBase = shape.keyOffset(pair), chunkEnd = min(shape.keys, (chunk + 1) * Self.keyChunk)
             let p = scratch(0, Self.queryBlock * Self.keyBlock), dp = scratch(1, Self.queryBlock * Self.keyBlock)
-            let delta = scratch(2, Self.queryBlock)
             for first in stride(from: 0, to: shape.queries, by: Self.queryBlock) {
-                let rows = first..<min(shape.queries, first + Self.queryBlock)
-                let at = queryBase + first * shape.channels
-                let (q, dO) = (query.pointer + at, outputGradient.pointer + at)
-                pw_row_dots(dO, saved.output.pointer + at, delta, rows.count, shape.depth, shape.channels)
-                let lse = saved.logSumExp.pointer + pair * shape.queries + first
-                let end = isCausal ? min(shape.keys, rows.upperBound) : shape.keys
-                for start in stride(from: 0, to: end, by: Self.keyBlock) {
-                    let columns = start..<min(end, start + Self.keyBlock)
-                    let offset = keyBase + start * shape.channels
-                    multiply(
-                        rows.count, columns.count, shape.depth, Operand(q, stride: shape.channels),
-                        Operand(transposing: key.pointer + offset, stride: shape.channels), into: p, stride: columns.count,
-                        accumulate: false)
-                    if isCausal { hideFuture(p, rows: rows, columns: columns) }
-                    pw_probabilities(p, lse, rows.count, columns.count, columns.count, shape.scale)
-                    multiply(
-                        columns.count, shape.depth, rows.count, Operand(transposing: p, stride: columns.count),
-                        Operand(dO, stride: shape.channels), into: valueGradient.pointer + offset, stride: shape.channels, accumulate: true)
-                    multiply(
-                        rows.count, columns.count, shape.depth, Operand(dO, stride: shape.channels),
-                        Operand(transposing: value.pointer + offset, stride: shape.channels), into: dp, stride: columns.count,
-                        accumulate: false)
-                    pw_score_gradient(p, dp, delta, rows.count, columns.count, columns.count, shape.scale)
-                    if let queryGradient {
-                        multiply(
-                            rows.count, shape.depth, columns.count, Operand(dp, stride: columns.count),
-                            Operand(key.pointer + offset, stride: shape.channels), into: queryGradient.pointer + at, stride: shape.channels,
-                            accumulate: start > 0)
+                let rows = first..<min(shape.queries, first + Self.queryBlock), at = shape.queryOffset(pair) + first * channels
+                let state = pair * shape.queries + first
+                let end = isCausal ? min(chunkEnd, rows.upperBound) : chunkEnd
+                for start in stride(from: chunk * Self.keyChunk, to: end, by: Self.keyBlock) {
+                    let columns = start..<min(end, start + Self.keyBlock), count = columns.count
+                    /// Adds a block of scores, transposed, times rows of a head.
+                    func addKeys(_ scores: UnsafePointer<Float>, _ right: HeadPanels, to gradient: Tensor) {
+                        let target = gradient.pointer + keyBase + start * channels
+                        Product.multiply(
+                            count, shape.depth, rows.count, LeftOperand(pointer: scores, stride: count, isColumnMajor: true),
+                            right.rows(pair, from: first), into: target, stride: channels, adding: Addends(residual: UnsafePointer(target)))
                     }
-                    multiply(
-                        columns.count, shape.depth, rows.count, Operand(transposing: dp, stride: columns.count),
-                        Operand(q, stride: shape.channels), into: keyGradient.pointer + offset, stride: shape.channels, accumulate: true)
+                    Product.multiply(
+                        rows.count, count, shape.depth, LeftOperand(pointer: query.pointer + at, stride: channels),
+                        panels.keyColumns.columns(pair, from: start), into: p, stride: count)
+                    if isCausal { hideFuture(p, rows: rows, columns: columns) }
+                    pw_probabilities(p, saved.logSumExp.pointer + state, rows.count, count, count, shape.scale)
+                    addKeys(p, panels.outputRows, to: valueGradient)
+                    Product.multiply(
+                        rows.count, count, shape.depth, LeftOperand(pointer: outputGradient.pointer + at, stride: channels),
+                        panels.valueColumns.columns(pair, from: start), into: dp, stride: count)
+                    pw_score_gradient(p, dp, delta.pointer + state, rows.count, count, count, shape.scale)
+                    if let keyRows = panels.keyRows {
+                        let target = queryParts[chunk].pointer + at
+                        Product.multiply(
+                            rows.count, shape.depth, count, LeftOperand(pointer: dp, stride: count), keyRows.rows(pair, from: start),
+                            into: target, stride: channels, adding: Addends(residual: UnsafePointer(target)))
+                    }
+                    addKeys(dp, panels.queryRows, to: keyGradient)
                 }
             }
         }
-        return (queryGradient, keyGradient, valueGradient)
+        return (Addition.all(queryParts), keyGradient, valueGradient)
     }
 
     private struct Sizes {
         let samples: Int, queries: Int, keys: Int, channels: Int, depth: Int
         let scale: Float
+
+        /// Where the first query of a sample and head stands.
+        func queryOffset(_ pair: Int) -> Int { offset(pair, tokens: queries) }
+        func keyOffset(_ pair: Int) -> Int { offset(pair, tokens: keys) }
+
+        private func offset(_ pair: Int, tokens: Int) -> Int {
+            let heads = channels / depth
+            return pair / heads * tokens * channels + pair % heads * depth
+        }
     }
 
     private func sizes(_ query: Tensor, _ key: Tensor, _ value: Tensor) -> Sizes {

@@ -16,26 +16,24 @@ package struct Padding: Equatable, Sendable {
 
 /// A two-dimensional convolution as `torch.nn.Conv2d`, channels last, with a frozen weight: only the input gradient exists.
 ///
-/// Forward: rows of patches (in pieces that fit the cache, never the whole picture) times the weight. See `Linear` for the seam.
+/// The first of these ways that fits: a product of matrices for 1x1 kernels, Winograd's algorithm, oneDNN, or rows of patches (made in blocks
+/// that fit the cache, never the whole picture) times the weight.
 package struct Convolution: Sendable {
-    /// [outputs, kernelHeight, kernelWidth, inputs]: torch's [O, I, kh, kw] with the input channels last.
-    package let weight: Tensor
+    package let weight: Weight
     package let bias: Tensor?
     package let stride: Int
     package let padding: Padding
     private let winograd = WinogradWeights()
     private let packed: PackedConvolution
 
-    package var outputs: Int { weight.shape[0] }
-    package var kernelHeight: Int { weight.shape[1] }
-    package var kernelWidth: Int { weight.shape[2] }
-    package var inputs: Int { weight.shape[3] }
-    var patchLength: Int { kernelHeight * kernelWidth * inputs }
+    package var outputs: Int { weight.outputs }
+    package var kernelHeight: Int { weight.kernelHeight }
+    package var kernelWidth: Int { weight.kernelWidth }
+    package var inputs: Int { weight.inputs }
 
-    /// - Parameter weight: [outputs, kernelHeight, kernelWidth, inputs].
-    package init(weight: Tensor, bias: Tensor? = nil, stride: Int = 1, padding: Padding) {
-        precondition(weight.shape.count == 4, "a convolution weight has four dimensions, not \(weight.shape)")
+    package init(weight: Weight, bias: Tensor? = nil, stride: Int = 1, padding: Padding) {
         precondition(stride >= 1)
+        precondition(bias.map { $0.shape == [weight.outputs] } ?? true, "bias \(bias?.shape ?? []) for \(weight.outputs) outputs")
         self.weight = weight
         self.bias = bias
         self.stride = stride
@@ -53,7 +51,7 @@ package struct Convolution: Sendable {
 
     var isPointwise: Bool { kernelHeight == 1 && kernelWidth == 1 && stride == 1 && padding == Padding(0) }
 
-    private var asLinear: Linear { Linear(weight: weight.reshaped([outputs, inputs]), bias: bias) }
+    private var asLinear: Linear { Linear(weight: weight, bias: bias) }
 
     /// [N, H, W, inputs] -> [N, H', W', outputs].
     ///
@@ -63,102 +61,61 @@ package struct Convolution: Sendable {
     package func forward(_ input: Tensor, sampleBias: Tensor? = nil, adding residual: Tensor? = nil) -> Tensor {
         if isPointwise && sampleBias == nil { return asLinear.forward(input, adding: residual) }
         let shape = outputShape(input.shape)
-        let pixels = shape[1] * shape[2], outputs = outputs, depth = patchLength
         let result = Tensor(uninitialized: shape)
         precondition(residual.map { $0.count == result.count } ?? true, "residual \(residual?.shape ?? []) for \(shape)")
         precondition(sampleBias.map { $0.shape == [shape[0], outputs] } ?? true, "sample bias \(sampleBias?.shape ?? []) for \(shape)")
         let perSample = sampleBias.map { combinedBias($0) }
+        let job = ConvolutionJob(
+            input: input.pointer, output: result.pointer, inputShape: input.shape, outputShape: shape, stride: stride, padding: padding,
+            bias: (perSample ?? bias).map { UnsafePointer($0.pointer) }, biasStride: perSample == nil ? 0 : outputs,
+            residual: residual.map { UnsafePointer($0.pointer) })
         if usesWinograd(inputs: inputs, outputShape: shape) {
-            let job = Winograd.Job(
-                input: input.pointer, output: result.pointer, inputShape: input.shape, outputShape: shape, top: padding.top,
-                left: padding.left, bias: (perSample ?? bias).map { UnsafePointer($0.pointer) },
-                residual: residual.map { UnsafePointer($0.pointer) }, biasStride: perSample == nil ? 0 : outputs)
             Winograd.run(job, weight: winograd.forward(weight))
-            return result
-        }
-        let direct = DirectConvolution(
-            inputShape: input.shape, outputShape: shape, kernel: (kernelHeight, kernelWidth), stride: stride, padding: padding,
-            hasBias: (perSample ?? bias) != nil, accumulates: residual != nil)
-        if let direct {
-            direct.run(
-                shape[0], input: input.pointer, output: result.pointer, weights: packed, isGradient: false,
-                bias: { sample in (perSample ?? bias).map { UnsafePointer($0.pointer + (perSample == nil ? 0 : sample * outputs)) } },
-                residual: residual.map { UnsafePointer($0.pointer) })
-            return result
-        }
-        let (w, y) = (weight.pointer, result.pointer)
-        overPatches(of: input.pointer, inputShape: input.shape, outputShape: shape, columns: outputs) { patches, rows, columns in
-            var start = rows.lowerBound
-            var started = false
-            while start < rows.upperBound {
-                let end = min(rows.upperBound, (start / pixels + 1) * pixels)
-                let rowBias =
-                    perSample.map { UnsafePointer($0.pointer + start / pixels * outputs) } ?? bias.map { UnsafePointer($0.pointer) }
-                started = prefill(y, rows: start..<end, columns: columns, width: outputs, bias: rowBias, residual: residual?.pointer)
-                start = end
-            }
-            multiply(
-                rows.count, columns.count, depth, Operand(patches, stride: depth),
-                Operand(transposing: w + columns.lowerBound * depth, stride: depth),
-                into: y + rows.lowerBound * outputs + columns.lowerBound, stride: outputs, accumulate: started)
+        } else if let direct = DirectConvolution(job, kernel: (kernelHeight, kernelWidth)) {
+            direct.run(job, weights: packed, isGradient: false)
+        } else {
+            job.multiplyPatches(weight, .forward)
         }
         return result
     }
 
     /// dL/dx from dL/dy: [N, H', W', outputs] -> [N, H, W, inputs].
+    ///
+    /// With stride 1 it is a convolution of dL/dy with the weight turned by 180 degrees and inputs and outputs exchanged.
     package func inputGradient(_ outputGradient: Tensor, inputShape: [Int]) -> Tensor {
         let shape = outputShape(inputShape)
         precondition(outputGradient.shape == shape, "convolution gradient \(outputGradient.shape) instead of \(shape)")
         if isPointwise { return asLinear.inputGradient(outputGradient) }
-        if usesWinograd(inputs: outputs, outputShape: inputShape) {
-            let result = Tensor(uninitialized: inputShape)
-            let job = Winograd.Job(
-                input: outputGradient.pointer, output: result.pointer, inputShape: shape, outputShape: inputShape, top: 2 - padding.top,
-                left: 2 - padding.left)
-            Winograd.run(job, weight: winograd.turned(weight))
-            return result
-        }
-        return stride == 1
-            ? rotatedGradient(outputGradient, inputShape: inputShape) : scatteredGradient(outputGradient, inputShape: inputShape)
-    }
-
-    /// Stride 1: the gradient is a convolution of dL/dy with the weight turned by 180 degrees and inputs and outputs exchanged.
-    ///
-    /// The weight stays as it is: each of its taps is read as a strided [outputs, inputs] matrix.
-    private func rotatedGradient(_ outputGradient: Tensor, inputShape: [Int]) -> Tensor {
+        guard stride == 1 else { return scatteredGradient(outputGradient, inputShape: inputShape) }
         let result = Tensor(uninitialized: inputShape)
-        let (taps, inputs, outputs, depth) = (kernelHeight * kernelWidth, inputs, outputs, patchLength)
-        let (w, dx) = (weight.pointer, result.pointer)
         let turned = Padding(
             top: kernelHeight - 1 - padding.top, left: kernelWidth - 1 - padding.left, bottom: kernelHeight - 1 - padding.bottom,
             right: kernelWidth - 1 - padding.right)
-        let direct = DirectConvolution(
-            inputShape: outputGradient.shape, outputShape: inputShape, kernel: (kernelHeight, kernelWidth), stride: 1, padding: turned,
-            hasBias: false, accumulates: false)
-        if let direct {
-            direct.run(
-                inputShape[0], input: outputGradient.pointer, output: dx, weights: packed, isGradient: true, bias: { _ in nil },
-                residual: nil)
-            return result
-        }
-        let gather = PatchGeometry(kernelHeight: kernelHeight, kernelWidth: kernelWidth, channels: outputs, stride: 1, padding: turned)
-        gather.forEachPiece(outputGradient.pointer, inputShape: outputGradient.shape, outputShape: inputShape, columns: inputs) {
-            patches, rows, columns in
-            let target = dx + rows.lowerBound * inputs + columns.lowerBound
-            for tap in 0..<taps {
-                let turnedTap = (taps - 1 - tap) * inputs + columns.lowerBound
-                multiply(
-                    rows.count, columns.count, outputs, Operand(patches + tap * outputs, stride: taps * outputs),
-                    Operand(w + turnedTap, stride: depth), into: target, stride: inputs, accumulate: tap > 0)
-            }
+        let job = ConvolutionJob(
+            input: outputGradient.pointer, output: result.pointer, inputShape: shape, outputShape: inputShape, stride: 1, padding: turned)
+        if usesWinograd(inputs: outputs, outputShape: inputShape) {
+            Winograd.run(job, weight: winograd.turned(weight))
+        } else if let direct = DirectConvolution(job, kernel: (kernelHeight, kernelWidth)) {
+            direct.run(job, weights: packed, isGradient: true)
+        } else {
+            job.multiplyPatches(weight, .turned)
         }
         return result
     }
 
-    /// Any stride: the gradient of every patch, then each input pixel gathers what its patches hold.
+    /// Any stride: the gradient of every patch, tap by tap, then each input pixel gathers what its patches hold.
     private func scatteredGradient(_ outputGradient: Tensor, inputShape: [Int]) -> Tensor {
-        let shape = outputGradient.shape
-        let patches = Linear(weight: weight.reshaped([outputs, patchLength])).inputGradient(outputGradient)
+        let shape = outputGradient.shape, pixels = shape[0] * shape[1] * shape[2], length = weight.taps * inputs
+        let patches = Tensor(uninitialized: [pixels, length])
+        let (dy, inputs, outputs) = (outputGradient.pointer, inputs, outputs)
+        ProductGrid(rows: pixels, columns: inputs, depth: weight.taps * outputs).run { rows, columns in
+            for tap in 0..<weight.taps {
+                WeightProduct(weight: weight, direction: .tap(tap)).run(
+                    rows: rows.count, columns: columns,
+                    into: patches.pointer + rows.lowerBound * length + tap * inputs + columns.lowerBound, stride: length, adding: Addends()
+                ) { LeftOperand(pointer: dy + rows.lowerBound * outputs + $0.lowerBound, stride: outputs) }
+            }
+        }
         let result = Tensor(uninitialized: inputShape)
         parallelRanges(inputShape[0] * inputShape[1], minimum: 1) { lines in
             for line in lines {
@@ -181,52 +138,44 @@ package struct Convolution: Sendable {
             for index in out.indices { out[index] = sampleBias.pointer[index] + bias.pointer[index % outputs] }
         }
     }
-
-    private func overPatches(
-        of input: UnsafePointer<Float>, inputShape: [Int], outputShape: [Int], columns: Int,
-        _ body: (UnsafePointer<Float>, Range<Int>, Range<Int>) -> Void
-    ) {
-        PatchGeometry(kernelHeight: kernelHeight, kernelWidth: kernelWidth, channels: inputs, stride: stride, padding: padding)
-            .forEachPiece(input, inputShape: inputShape, outputShape: outputShape, columns: columns, body)
-    }
 }
 
-/// Cuts the patch matrix of a convolution into pieces and makes each just before it is used.
-struct PatchGeometry {
-    let kernelHeight: Int, kernelWidth: Int, channels: Int, stride: Int
+/// One convolution to be computed: where its pictures lie and what is added to the result.
+struct ConvolutionJob {
+    let input: UnsafePointer<Float>, output: UnsafeMutablePointer<Float>
+    let inputShape: [Int], outputShape: [Int]
+    let stride: Int
     let padding: Padding
+    var bias: UnsafePointer<Float>?
+    /// 0: one bias row for all samples; otherwise one row for each.
+    var biasStride = 0
+    var residual: UnsafePointer<Float>?
 
-    /// At most this many floats of patches at once and thread (8 MB): small enough for the last-level cache.
-    private static let pieceLimit = 2 << 20
+    /// The most output pixels of a task, so that a block of patches fits the cache.
+    private static let mostRows = 512
 
-    /// Calls `body(patches, rows, columns)` for every piece: patches are [rows.count, kh * kw * channels].
-    func forEachPiece(
-        _ input: UnsafePointer<Float>, inputShape: [Int], outputShape: [Int], columns: Int,
-        _ body: (UnsafePointer<Float>, Range<Int>, Range<Int>) -> Void
-    ) {
-        let rows = outputShape[0] * outputShape[1] * outputShape[2], length = kernelHeight * kernelWidth * channels
-        let grid = MatrixGrid(rows: rows, columns: columns, depth: length, maximumRows: max(16, Self.pieceLimit / length))
-        func makePatches(_ rows: Range<Int>, _ out: UnsafeMutablePointer<Float>) {
-            pw_patches(
-                input, out, inputShape[1], inputShape[2], channels, outputShape[1], outputShape[2], kernelHeight, kernelWidth, stride,
-                padding.top, padding.left, rows.lowerBound, rows.count)
-        }
-        if grid.columnPieces == 1 {
-            parallel(grid.count) { task in
-                let range = grid.rowRange(task)
-                guard !range.isEmpty else { return }
-                let patches = scratch(0, range.count * length)
-                makePatches(range, patches)
-                body(patches, range, 0..<columns)
+    /// Rows of patches times the weight, a block of channels at a time.
+    func multiplyPatches(_ weight: Weight, _ direction: Weight.Direction) {
+        let product = WeightProduct(weight: weight, direction: direction)
+        let (channels, width, taps) = (inputShape[3], outputShape[3], weight.taps)
+        let samples = outputShape[0], pixels = outputShape[1] * outputShape[2]
+        // A task stays in one sample when the samples have biases of their own.
+        let separate = biasStride == 0 ? 1 : samples
+        let grid = ProductGrid(rows: samples / separate * pixels, columns: width, depth: taps * channels, maximumRows: Self.mostRows)
+        for sample in 0..<separate {
+            let first = sample * pixels
+            grid.run { rows, columns in
+                let at = (first + rows.lowerBound) * width + columns.lowerBound
+                let addends = Addends(bias: bias.map { $0 + sample * biasStride + columns.lowerBound }, residual: residual.map { $0 + at })
+                product.run(rows: rows.count, columns: columns, into: output + at, stride: width, adding: addends) { block in
+                    let patches = scratch(1, rows.count * taps * block.count)
+                    pw_patches(
+                        input, patches, inputShape[1], inputShape[2], channels, outputShape[1], outputShape[2], weight.kernelHeight,
+                        weight.kernelWidth, stride, padding.top, padding.left, first + rows.lowerBound, rows.count, block.lowerBound,
+                        block.count)
+                    return LeftOperand(pointer: patches, stride: taps * block.count)
+                }
             }
-            return
-        }
-        // Few pixels and many channels: all tasks of a row share the patches.
-        let shared = Tensor(uninitialized: [rows, length])
-        parallelRanges(rows, minimum: max(1, 16384 / length)) { range in makePatches(range, shared.pointer + range.lowerBound * length) }
-        parallel(grid.count) { task in
-            let (range, span) = (grid.rowRange(task), grid.columnRange(task))
-            if !range.isEmpty && !span.isEmpty { body(shared.pointer + range.lowerBound * length, range, span) }
         }
     }
 }

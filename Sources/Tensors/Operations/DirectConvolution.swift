@@ -17,10 +17,8 @@ struct DirectConvolution {
     static let forced = environment("PSEUDOWORD_CONVOLUTION").flatMap { ["direct", "patches"].contains($0) ? $0 : nil }
 
     /// Nil when another way is better: small pictures, or a processor for which oneDNN has no good kernel.
-    init?(
-        inputShape: [Int], outputShape: [Int], kernel: (height: Int, width: Int), stride: Int, padding: Padding, hasBias: Bool,
-        accumulates: Bool
-    ) {
+    init?(_ job: ConvolutionJob, kernel: (height: Int, width: Int)) {
+        let (inputShape, outputShape, padding, stride) = (job.inputShape, job.outputShape, job.padding, job.stride)
         guard Compute.backend == .oneDNN, Self.forced != "patches", inputShape.reduce(1, *) > 0, outputShape.reduce(1, *) > 0 else {
             return nil
         }
@@ -34,8 +32,8 @@ struct DirectConvolution {
             images: 1, height: Int64(inputShape[1]), width: Int64(inputShape[2]), inputs: Int64(inputShape[3]),
             outputs: Int64(outputShape[3]), out_height: Int64(outputShape[1]), out_width: Int64(outputShape[2]),
             kernel_height: Int64(kernel.height), kernel_width: Int64(kernel.width), stride: Int64(stride), top: Int64(padding.top),
-            left: Int64(padding.left), bottom: Int64(padding.bottom), right: Int64(padding.right), has_bias: hasBias ? 1 : 0,
-            accumulates: accumulates ? 1 : 0, type: PW_DNN_F32)
+            left: Int64(padding.left), bottom: Int64(padding.bottom), right: Int64(padding.right), has_bias: job.bias != nil ? 1 : 0,
+            accumulates: job.residual != nil ? 1 : 0, type: PW_DNN_F32)
         guard let plan = DNNPlan.convolution(strip(0)), isForced || plan.implementation.hasPrefix("brg") else { return nil }
     }
 
@@ -59,24 +57,20 @@ struct DirectConvolution {
         return result
     }
 
-    /// - Parameter bias: gives the row of a sample.
-    func run(
-        _ samples: Int, input: UnsafePointer<Float>, output: UnsafeMutablePointer<Float>, weights: PackedConvolution, isGradient: Bool,
-        bias: (Int) -> UnsafePointer<Float>?, residual: UnsafePointer<Float>?
-    ) {
+    func run(_ job: ConvolutionJob, weights: PackedConvolution, isGradient: Bool) {
         let strips = strips, plans = (0..<strips).map { DNNPlan.convolution(strip($0)) }
         let packed = plans.map { plan in plan.map { weights.packed(for: $0, isGradient: isGradient) } }
         let lineIn = Int(shape.width * shape.inputs), lineOut = Int(shape.out_width * shape.outputs)
-        parallel(samples * strips) { task in
+        parallel(job.outputShape[0] * strips) { task in
             let (sample, index) = (task / strips, task % strips)
             guard let plan = plans[index], let weight = packed[index] else { preconditionFailure("oneDNN took one strip but not another") }
             let size = strip(index)
-            let source = input + (sample * Int(shape.height) + firstLine(index)) * lineIn
+            let source = job.input + (sample * Int(shape.height) + firstLine(index)) * lineIn
             let offset = (sample * Int(shape.out_height) + index * lines) * lineOut
-            if let residual { (output + offset).update(from: residual + offset, count: Int(size.out_height) * lineOut) }
+            if let residual = job.residual { (job.output + offset).update(from: residual + offset, count: Int(size.out_height) * lineOut) }
             Compute.count(
                 Int(size.out_height * size.out_width), Int(size.outputs), Int(size.kernel_height * size.kernel_width * size.inputs))
-            plan.execute(source, weight: weight, bias: bias(sample), into: output + offset)
+            plan.execute(source, weight: weight, bias: job.bias.map { $0 + sample * job.biasStride }, into: job.output + offset)
         }
     }
 }
@@ -87,27 +81,26 @@ final class PackedConvolution: Sendable {
         let plan: DNNPlan, isGradient: Bool, packed: Storage
     }
 
-    private let weight: Tensor
+    private let weight: Weight
     private let entries = Mutex<[Entry]>([])
 
-    /// - Parameter weight: [O, kh, kw, C].
-    init(_ weight: Tensor) { self.weight = weight }
+    init(_ weight: Weight) { self.weight = weight }
 
     /// The gradient's weight is turned by 180 degrees, with inputs and outputs exchanged.
     func packed(for plan: DNNPlan, isGradient: Bool) -> Storage {
         entries.withLock { entries in
             if let known = entries.first(where: { $0.isGradient == isGradient && $0.plan.packsLike(plan) }) { return known.packed }
-            let (row, column) = (weight.shape[2] * weight.shape[3], weight.shape[3])
-            let filter = weight.shape[1] * row
+            let plain = weight.widened(), (row, column) = (plain.shape[2] * plain.shape[3], plain.shape[3])
+            let filter = plain.shape[1] * row
             let packed =
                 isGradient
-                ? plan.pack(turned(), strides: [1, filter, row, column]) : plan.pack(weight, strides: [filter, 1, row, column])
+                ? plan.pack(turned(plain), strides: [1, filter, row, column]) : plan.pack(plain, strides: [filter, 1, row, column])
             entries.append(Entry(plan: plan, isGradient: isGradient, packed: packed))
             return packed
         }
     }
 
-    private func turned() -> Tensor {
+    private func turned(_ weight: Tensor) -> Tensor {
         let (taps, channels) = (weight.shape[1] * weight.shape[2], weight.shape[3])
         let result = Tensor(uninitialized: weight.shape)
         parallelRanges(weight.shape[0], minimum: max(1, 65536 / (taps * channels))) { range in

@@ -77,6 +77,12 @@ package enum Concatenation {
 
 /// Element-wise sums.
 package enum Addition {
+    /// The sum of tensors of one shape, in their order; nil for none.
+    package static func all(_ tensors: [Tensor]) -> Tensor? {
+        guard let first = tensors.first else { return nil }
+        return tensors.dropFirst().reduce(first) { forward($0, $1) }
+    }
+
     package static func forward(_ a: Tensor, _ b: Tensor) -> Tensor {
         precondition(a.count == b.count, "cannot add \(a.shape) and \(b.shape)")
         let result = Tensor(uninitialized: a.shape)

@@ -7,17 +7,6 @@ private import Synchronization
 /// Exact arithmetic would give the same numbers as the direct convolution. In f32 the relative error is about 2e-6 instead of 1e-6. The
 /// transformed weight has four times the size of the weight, so it pays only where many tiles share it.
 struct Winograd: Sendable {
-    /// Where a convolution's picture lies and what is added to its result.
-    struct Job {
-        let input: UnsafePointer<Float>, output: UnsafeMutablePointer<Float>
-        let inputShape: [Int], outputShape: [Int]
-        let top: Int, left: Int
-        var bias: UnsafePointer<Float>?
-        var residual: UnsafePointer<Float>?
-        /// 0: one bias row for all samples; otherwise one row for each.
-        var biasStride = 0
-    }
-
     /// Floats of transformed input and output at once: they have to stay in the last-level cache.
     private static let chunkLimit = 6 << 20
 
@@ -34,19 +23,25 @@ struct Winograd: Sendable {
 
     private static func tileCount(_ length: Int) -> Int { (length + 3) / 4 }
 
-    /// 36 matrices [C, O] of a weight [O, 3, 3, C]; turned by 180 degrees, for the gradient, [O, C].
-    static func transform(_ weight: Tensor, turned: Bool) -> Tensor {
-        let (outputs, inputs) = (weight.shape[0], weight.shape[3])
-        let columns = turned ? inputs : outputs
-        let result = Tensor(uninitialized: [36, turned ? outputs : inputs, columns])
-        parallel(columns / 16) { task in
-            pw_winograd_weights(weight.pointer, result.pointer, inputs, outputs, task * 16, 16, turned ? 1 : 0)
+    /// 36 matrices [depth, columns] in panels: [36, panels, depth, panel width].
+    static func transform(_ weight: Weight, _ direction: Weight.Direction) -> Tensor {
+        let (depth, columns, width) = (weight.depth(direction), weight.width(direction), Product.panelWidth)
+        let panels = Product.panelCount(columns)
+        let result = Tensor(uninitialized: [36, panels, depth, width])
+        parallel(panels) { panel in
+            let block = min(depth, 64), taps = scratch(0, 9 * block * width)
+            for first in stride(from: 0, to: depth, by: block) {
+                let channels = first..<min(depth, first + block)
+                weight.pack(direction, depth: channels, columns: panel * width..<min(columns, (panel + 1) * width), into: taps)
+                pw_winograd_weights(
+                    taps, result.pointer + (panel * depth + first) * width, channels.count, panels * depth * width)
+            }
         }
         return result
     }
 
     /// - Parameter weight: of `transform`.
-    static func run(_ job: Job, weight: Tensor) {
+    static func run(_ job: ConvolutionJob, weight: Tensor) {
         let (inputs, outputs) = (job.inputShape[3], job.outputShape[3])
         let (rows, columns) = (tileCount(job.outputShape[1]), tileCount(job.outputShape[2]))
         let tiles = job.outputShape[0] * rows * columns
@@ -58,7 +53,7 @@ struct Winograd: Sendable {
             let count = min(size, tiles - first)
             parallelRanges(count, minimum: max(1, 16384 / (36 * inputs))) { range in
                 pw_winograd_input(
-                    job.input, before.pointer, job.inputShape[1], job.inputShape[2], inputs, rows, columns, job.top, job.left,
+                    job.input, before.pointer, job.inputShape[1], job.inputShape[2], inputs, rows, columns, job.padding.top, job.padding.left,
                     first + range.lowerBound, range.count, range.lowerBound, count)
             }
             multiplyAll(before, after, weight, count: count, inputs: inputs, outputs: outputs)
@@ -74,15 +69,16 @@ struct Winograd: Sendable {
     private static func multiplyAll(
         _ before: Tensor, _ after: Tensor, _ weight: Tensor, count: Int, inputs: Int, outputs: Int
     ) {
-        let size = inputs * outputs
-        let pieces = max(1, min(4, outputs / 64, count * size / 10_000_000))
+        let width = Product.panelWidth, panels = Product.panelCount(outputs)
+        let pieces = max(1, min(panels / 2, 2 * Compute.threads, count * inputs * outputs / 10_000_000))
         parallel(36 * pieces) { task in
             let (place, piece) = (task / pieces, task % pieces)
-            let first = outputs * piece / pieces / 16 * 16, end = piece + 1 == pieces ? outputs : outputs * (piece + 1) / pieces / 16 * 16
-            multiply(
-                count, end - first, inputs, Operand(before.pointer + place * count * inputs, stride: inputs),
-                Operand(weight.pointer + place * size + first, stride: outputs),
-                into: after.pointer + place * count * outputs + first, stride: outputs, accumulate: false)
+            let first = panels * piece / pieces, end = panels * (piece + 1) / pieces
+            Product.multiply(
+                count, min(outputs, end * width) - first * width, inputs,
+                LeftOperand(pointer: before.pointer + place * count * inputs, stride: inputs),
+                RightOperand(pointer: weight.pointer + (place * panels + first) * inputs * width, stride: inputs * width),
+                into: after.pointer + place * count * outputs + first * width, stride: outputs)
         }
     }
 }
@@ -93,19 +89,19 @@ struct Winograd: Sendable {
 final class WinogradWeights: Sendable {
     private let kept = Mutex<(forward: Tensor?, turned: Tensor?)>((nil, nil))
 
-    func forward(_ weight: Tensor) -> Tensor {
-        if Compute.savesMemory { return Winograd.transform(weight, turned: false) }
+    func forward(_ weight: Weight) -> Tensor {
+        if Compute.savesMemory { return Winograd.transform(weight, .forward) }
         return kept.withLock { kept in
-            let result = kept.forward ?? Winograd.transform(weight, turned: false)
+            let result = kept.forward ?? Winograd.transform(weight, .forward)
             kept.forward = result
             return result
         }
     }
 
-    func turned(_ weight: Tensor) -> Tensor {
-        if Compute.savesMemory { return Winograd.transform(weight, turned: true) }
+    func turned(_ weight: Weight) -> Tensor {
+        if Compute.savesMemory { return Winograd.transform(weight, .turned) }
         return kept.withLock { kept in
-            let result = kept.turned ?? Winograd.transform(weight, turned: true)
+            let result = kept.turned ?? Winograd.transform(weight, .turned)
             kept.turned = result
             return result
         }

@@ -9,7 +9,7 @@ extension OperationCase {
         with extras: Set<Extra> = [.bias]
     ) -> OperationCase {
         let inputs = shape[3], weight = [outputs, kernel.0, kernel.1, inputs]
-        let outShape = Convolution(weight: Tensor(placeholder: weight), stride: stride, padding: padding).outputShape(shape)
+        let outShape = Convolution(weight: Weight(Tensor(placeholder: weight)), stride: stride, padding: padding).outputShape(shape)
         let depth = kernel.0 * kernel.1 * inputs
         let flops = 2.0 * Double(outShape.reduce(1, *)) * Double(depth)
         let sides = [padding.top, padding.left, padding.bottom, padding.right].map(String.init).joined()
@@ -34,7 +34,7 @@ extension OperationCase {
                     stride: stride, padding: padding)
             },
             forward: { t in
-                let layer = Convolution(weight: t[1], bias: bias.map { t[$0] }, stride: stride, padding: padding)
+                let layer = Convolution(weight: Weight(t[1]), bias: bias.map { t[$0] }, stride: stride, padding: padding)
                 return Pass(layer.forward(t[0], sampleBias: sampleBias.map { t[$0] }, adding: residual.map { t[$0] })) { gradient in
                     [layer.inputGradient(gradient, inputShape: shape)]
                 }

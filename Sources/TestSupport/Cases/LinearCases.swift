@@ -16,7 +16,7 @@ extension OperationCase {
                 References.linear(t[0], weight: t[1], bias: bias ? t[2] : nil, residual: residual ? t[t.count - 1] : nil)
             },
             forward: { t in
-                let layer = Linear(weight: t[1], bias: bias ? t[2] : nil)
+                let layer = Linear(weight: Weight(t[1]), bias: bias ? t[2] : nil)
                 return Pass(layer.forward(t[0], adding: residual ? t[t.count - 1] : nil)) { gradient in
                     guard sum else { return [layer.inputGradient(gradient)] }
                     // What was added is taken off again: the reference knows this path alone.

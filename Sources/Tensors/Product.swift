@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: Apache-2.0
+private import CKernels
+private import COneDNN
+private import COpenBLAS
+
+/// The left operand of a product: row-major with the given distance of its rows, or column-major.
+struct LeftOperand {
+    let pointer: UnsafePointer<Float>
+    let stride: Int
+    var isColumnMajor = false
+}
+
+/// The right operand: panels of `Product.panelWidth` columns, `stride` floats from one to the next.
+struct RightOperand {
+    let pointer: UnsafePointer<Float>
+    let stride: Int
+}
+
+/// What is added to a product: a row for all rows, and a matrix of the result's layout.
+struct Addends {
+    var bias: UnsafePointer<Float>?
+    var residual: UnsafePointer<Float>?
+}
+
+/// Products of matrices on the calling thread: the only place that multiplies.
+enum Product {
+    static let panelWidth: Int = {
+        var width = 0
+        pw_panel_width(&width)
+        return width
+    }()
+
+    static func panelCount(_ columns: Int) -> Int { (columns + panelWidth - 1) / panelWidth }
+
+    /// Floats of a [depth, columns] operand in panels.
+    static func panelFloats(depth: Int, columns: Int) -> Int { panelCount(columns) * panelWidth * depth }
+
+    /// C[m, n] = A B plus what is to be added.
+    static func multiply(
+        _ m: Int, _ n: Int, _ k: Int, _ a: LeftOperand, _ b: RightOperand, into c: UnsafeMutablePointer<Float>, stride: Int,
+        adding addends: Addends = Addends()
+    ) {
+        Compute.count(m, n, k)
+        if Compute.backend == .own {
+            pw_multiply_panels(
+                a.pointer, a.stride, a.isColumnMajor ? 1 : 0, b.pointer, b.stride, c, stride, m, n, k, addends.bias, addends.residual)
+            return
+        }
+        let plain = scratch(6, k * n)
+        pw_unpack(b.pointer, b.stride, k, n, plain)
+        let started = start(c, rows: m, columns: n, stride: stride, addends)
+        if Compute.backend == .oneDNN {
+            let done = pw_dnn_sgemm(
+                Int64(m), Int64(n), Int64(k), a.pointer, Int64(a.stride), a.isColumnMajor ? 1 : 0, plain, Int64(n), 0, c, Int64(stride),
+                started ? 1 : 0)
+            if done != 0 { return }
+        }
+        cblas_sgemm(
+            CblasRowMajor, a.isColumnMajor ? CblasTrans : CblasNoTrans, CblasNoTrans, blasint(m), blasint(n), blasint(k), 1, a.pointer,
+            blasint(a.stride), plain, blasint(n), started ? 1 : 0, c, blasint(stride))
+    }
+
+    /// Writes what is to be added, for a library that can only add to what is there; false when there is nothing.
+    private static func start(
+        _ c: UnsafeMutablePointer<Float>, rows: Int, columns: Int, stride: Int, _ addends: Addends
+    ) -> Bool {
+        guard addends.bias != nil || addends.residual != nil else { return false }
+        for row in 0..<rows {
+            let target = c + row * stride
+            if let residual = addends.residual, residual != UnsafePointer(c) {
+                target.update(from: residual + row * stride, count: columns)
+            } else if addends.residual == nil {
+                target.update(repeating: 0, count: columns)
+            }
+            if let bias = addends.bias { pw_add_into(bias, target, columns) }
+        }
+        return true
+    }
+}
+
+/// A product with a weight, block by block: each block is packed just before it is used.
+struct WeightProduct {
+    let weight: Weight
+    let direction: Weight.Direction
+
+    /// Rows of a block of a weight: a panel of it stays in the first cache.
+    private static let blockRows = 320
+    /// Columns of a block.
+    private static let blockColumns = 512
+
+    /// Channels that are packed at once.
+    var blockDepth: Int {
+        let taps = weight.rows(direction, block: 1)
+        return taps == 1 ? Self.blockRows : max(1, min(32, Self.blockRows / taps))
+    }
+
+    /// Rows x columns of C on the calling thread, `left` giving the left operand for a range of channels.
+    ///
+    /// - Parameters:
+    ///   - c: where the first row and column go.
+    ///   - addends: for that same place.
+    func run(
+        rows: Int, columns: Range<Int>, into c: UnsafeMutablePointer<Float>, stride: Int, adding addends: Addends,
+        left: (Range<Int>) -> LeftOperand
+    ) {
+        let total = weight.depth(direction)
+        for first in Swift.stride(from: 0, to: total, by: blockDepth) {
+            let depth = first..<min(total, first + blockDepth), packedRows = weight.rows(direction, block: depth.count)
+            let a = left(depth)
+            for start in Swift.stride(from: columns.lowerBound, to: columns.upperBound, by: Self.blockColumns) {
+                let part = start..<min(columns.upperBound, start + Self.blockColumns), offset = start - columns.lowerBound
+                let panels = scratch(0, Product.panelFloats(depth: packedRows, columns: part.count))
+                weight.pack(direction, depth: depth, columns: part, into: panels)
+                let first = depth.lowerBound == 0
+                Product.multiply(
+                    rows, part.count, packedRows, a, RightOperand(pointer: panels, stride: packedRows * Product.panelWidth),
+                    into: c + offset, stride: stride,
+                    adding: first
+                        ? Addends(bias: addends.bias.map { $0 + offset }, residual: addends.residual.map { $0 + offset })
+                        : Addends(residual: UnsafePointer(c + offset)))
+            }
+        }
+    }
+}
+
+/// How a product of an [m, k] by a [k, n] matrix is cut into independent tasks.
+///
+/// Every element is the same sum however the result is cut when our own kernels multiply, so the cut may follow the number of threads.
+/// A library's sums may depend on the cut; then it depends on the sizes alone.
+struct ProductGrid {
+    let rowPieces: Int, columnPieces: Int
+    let rows: Int, columns: Int
+
+    init(rows: Int, columns: Int, depth: Int, maximumRows: Int = .max) {
+        self.rows = rows
+        self.columns = columns
+        let work = 2.0 * Double(rows) * Double(columns) * Double(depth)
+        let most = Compute.backend == .own ? max(8, 4 * Compute.threads) : 8
+        var pieces = 1
+        while pieces < most && work / Double(pieces) > 2e6 { pieces *= 2 }
+        // Each task reads its part of A and packs its part of B: choose the cut with the shortest sum of edges.
+        var best = (rows: 1, columns: pieces), bestCost = Double.infinity
+        var rowPieces = 1
+        while rowPieces <= pieces {
+            let cost = Double(rowPieces) / Double(max(1, rows)) + Double(pieces / rowPieces) / Double(max(1, columns))
+            if cost < bestCost { (best, bestCost) = ((rowPieces, pieces / rowPieces), cost) }
+            rowPieces *= 2
+        }
+        let floor = maximumRows == .max ? 1 : (rows + maximumRows - 1) / maximumRows
+        self.rowPieces = min(max(1, rows), max(best.rows, floor))
+        columnPieces = min(best.columns, max(1, columns / 32))
+    }
+
+    var count: Int { rowPieces * columnPieces }
+
+    /// Runs `body` on the pool for every piece that is not empty.
+    func run(_ body: (_ rows: Range<Int>, _ columns: Range<Int>) -> Void) {
+        parallel(count) { task in
+            let (row, column) = (task / columnPieces, task % columnPieces)
+            let (r, c) = (rows * row / rowPieces..<rows * (row + 1) / rowPieces, columnCut(column)..<columnCut(column + 1))
+            if !r.isEmpty && !c.isEmpty { body(r, c) }
+        }
+    }
+
+    /// Column cuts fall on multiples of 32, the widest panel.
+    private func columnCut(_ index: Int) -> Int { index == columnPieces ? columns : columns * index / columnPieces / 32 * 32 }
+}
