@@ -9,23 +9,27 @@ enum { PANEL = 2 * PW_VECTOR, DEPTH = 320, BLOCK = 192 };
 
 #define UNROLLED _Pragma("clang loop unroll(full)")
 
-/// One tile of the result: M rows, N vectors of columns. The left operand is read along its rows (element i of row m at m stride + i), three
-/// rows from one pointer, or along its columns (at i stride + m).
-INLINE void tile(const size_t M, const size_t N, const int by_columns, const float *R a, size_t a_stride, const float *R b, size_t k,
-                 float *R c, size_t c_stride, size_t width, const float *bias, const float *residual) {
+/// One tile of the result: M rows, N vectors of columns, from segments of k elements each. The left operand is read along its rows (element i
+/// of row m at m stride + i), three rows from one pointer, or along its columns (at i stride + m).
+INLINE void tile(const size_t M, const size_t N, const int by_columns, const pw_left *left, const float *a, size_t k, const float *R b, float *c,
+                 size_t c_stride, size_t width, const float *bias, const float *residual) {
     vector sum[PW_ROWS][2];
     UNROLLED for (size_t m = 0; m < M; m++) {
         __builtin_prefetch(c + m * c_stride, 1);
         UNROLLED for (size_t n = 0; n < N; n++) sum[m][n] = (vector){0};
     }
-    const float *rows[(PW_ROWS + 2) / 3];
-    UNROLLED for (size_t m = 0; m < M; m += 3) rows[m / 3] = a + m * a_stride;
-    for (size_t i = 0; i < k; i++) {
-        vector right[2];
-        UNROLLED for (size_t n = 0; n < N; n++) right[n] = *(const vector *)(b + i * PANEL + n * PW_VECTOR);
-        UNROLLED for (size_t m = 0; m < M; m++) {
-            vector left = (by_columns ? a[i * a_stride + m] : rows[m / 3][m % 3 * a_stride + i]) - (vector){0};
-            UNROLLED for (size_t n = 0; n < N; n++) sum[m][n] += left * right[n];
+    size_t stride = left->stride;
+    for (size_t segment = 0; segment < left->segments; segment++) {
+        const float *start = a + (left->offsets ? left->offsets[segment] : 0);
+        const float *rows[(PW_ROWS + 2) / 3];
+        UNROLLED for (size_t m = 0; m < M; m += 3) rows[m / 3] = start + m * stride;
+        for (size_t i = 0; i < k; i++, b += PANEL) {
+            vector right[2];
+            UNROLLED for (size_t n = 0; n < N; n++) right[n] = *(const vector *)(b + n * PW_VECTOR);
+            UNROLLED for (size_t m = 0; m < M; m++) {
+                vector one = (by_columns ? start[i * stride + m] : rows[m / 3][m % 3 * stride + i]) - (vector){0};
+                UNROLLED for (size_t n = 0; n < N; n++) sum[m][n] += one * right[n];
+            }
         }
     }
     if (width == N * PW_VECTOR) {
@@ -48,14 +52,14 @@ INLINE void tile(const size_t M, const size_t N, const int by_columns, const flo
         }
 }
 
-typedef void tile_function(const float *R a, size_t a_stride, const float *R b, size_t k, float *R c, size_t c_stride, size_t width,
+typedef void tile_function(const pw_left *left, const float *a, size_t k, const float *R b, float *c, size_t c_stride, size_t width,
                            const float *bias, const float *residual);
 
-#define TILE(M, N, COLUMNS)                                                                                                           \
-    static __attribute__((noinline)) void tile_##M##_##N##_##COLUMNS(const float *R a, size_t a_stride, const float *R b, size_t k,   \
-                                                                     float *R c, size_t c_stride, size_t width, const float *bias,    \
-                                                                     const float *residual) {                                         \
-        tile(M, N, COLUMNS, a, a_stride, b, k, c, c_stride, width, bias, residual);                                                   \
+#define TILE(M, N, COLUMNS)                                                                                                                \
+    static __attribute__((noinline)) void tile_##M##_##N##_##COLUMNS(const pw_left *left, const float *a, size_t k, const float *R b,      \
+                                                                     float *c, size_t c_stride, size_t width, const float *bias,           \
+                                                                     const float *residual) {                                              \
+        tile(M, N, COLUMNS, left, a, k, b, c, c_stride, width, bias, residual);                                                            \
     }
 #define TILES(M) TILE(M, 1, 0) TILE(M, 2, 0) TILE(M, 1, 1) TILE(M, 2, 1)
 #define NAMES(M, N, COLUMNS) tile_##M##_##N##_##COLUMNS
@@ -74,26 +78,40 @@ static tile_function *const tiles[2][2][PW_ROWS] = {
     {{EACH(LISTED, 1, 1)}, {EACH(LISTED, 2, 1)}},
 };
 
-static void multiply_panels(const float *R a, size_t a_stride, int by_columns, const float *R packed, size_t panel_stride, float *c,
-                            size_t c_stride, size_t m, size_t n, size_t k, const float *bias, const float *residual) {
+/// A part of the sum over k; `added` is what is there already.
+static void multiply_part(const pw_left *left, const float *from, size_t depth, const float *R packed, size_t panel_stride, float *c,
+                          size_t c_stride, size_t m, size_t n, const float *bias, const float *added) {
+    size_t line = left->line ? left->line : m, lines = line ? m / line : 0, together = line < BLOCK ? BLOCK / (line ? line : 1) : 1;
+    for (size_t first_line = 0; first_line < lines; first_line += together)
+        for (size_t top = 0; top < line; top += BLOCK) {
+            size_t height = line - top < BLOCK ? line - top : BLOCK, count = (height + PW_ROWS - 1) / PW_ROWS;
+            size_t last_line = first_line + together < lines ? first_line + together : lines;
+            for (size_t first = 0; first < n; first += PANEL) {
+                size_t width = n - first < PANEL ? n - first : PANEL;
+                const float *R b = packed + first / PANEL * panel_stride;
+                tile_function *const *kind = tiles[left->by_columns != 0][width > PW_VECTOR];
+                for (size_t l = first_line; l < last_line; l++)
+                    for (size_t t = 0; t < count; t++) {
+                        size_t row = top + height * t / count, rows = top + height * (t + 1) / count - row;
+                        size_t at = (l * line + row) * c_stride + first;
+                        const float *a = from + l * left->line_stride + (left->by_columns ? row : row * left->stride);
+                        kind[rows - 1](left, a, depth, b, c + at, c_stride, width, bias ? bias + first : NULL, added ? added + at : NULL);
+                    }
+            }
+        }
+}
+
+static void multiply_panels(const pw_left *left, const float *R packed, size_t panel_stride, float *c, size_t c_stride, size_t m, size_t n,
+                            size_t k, const float *bias, const float *residual) {
+    if (left->segments > 1) {
+        multiply_part(left, left->start, k / left->segments, packed, panel_stride, c, c_stride, m, n, bias, residual);
+        return;
+    }
     size_t parts = k == 0 ? 1 : (k + DEPTH - 1) / DEPTH;
     for (size_t part = 0; part < parts; part++) {
         size_t start = k * part / parts, depth = k * (part + 1) / parts - start;
-        const float *added = part > 0 ? c : residual;
-        const float *from = by_columns ? a + start * a_stride : a + start;
-        for (size_t top = 0; top < m; top += BLOCK) {
-            size_t height = m - top < BLOCK ? m - top : BLOCK, count = (height + PW_ROWS - 1) / PW_ROWS;
-            for (size_t first = 0; first < n; first += PANEL) {
-                size_t width = n - first < PANEL ? n - first : PANEL;
-                const float *R b = packed + first / PANEL * panel_stride + start * PANEL;
-                const float *shift = bias && part == 0 ? bias + first : NULL;
-                tile_function *const *kind = tiles[by_columns != 0][width > PW_VECTOR];
-                for (size_t t = 0; t < count; t++) {
-                    size_t row = top + height * t / count, rows = top + height * (t + 1) / count - row, at = row * c_stride + first;
-                    kind[rows - 1](from + (by_columns ? row : row * a_stride), a_stride, b, depth, c + at, c_stride, width, shift,
-                                   added ? added + at : NULL);
-                }
-            }
-        }
+        const float *from = left->start + (left->by_columns ? start * left->stride : start);
+        multiply_part(left, from, depth, packed + start * PANEL, panel_stride, c, c_stride, m, n, part == 0 ? bias : NULL,
+                      part == 0 ? residual : c);
     }
 }

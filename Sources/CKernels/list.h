@@ -59,6 +59,6 @@ PW_KERNEL(pack_transposed,
           (type, b, column_stride, run, n, rows, packed, panel_stride))
 PW_KERNEL(unpack, (const float *packed, size_t panel_stride, size_t k, size_t n, float *out), (packed, panel_stride, k, n, out))
 PW_KERNEL(multiply_panels,
-          (const float *a, size_t a_stride, int by_columns, const float *packed, size_t panel_stride, float *c, size_t c_stride, size_t m,
-           size_t n, size_t k, const float *bias, const float *residual),
-          (a, a_stride, by_columns, packed, panel_stride, c, c_stride, m, n, k, bias, residual))
+          (const pw_left *left, const float *packed, size_t panel_stride, float *c, size_t c_stride, size_t m, size_t n, size_t k,
+           const float *bias, const float *residual),
+          (left, packed, panel_stride, c, c_stride, m, n, k, bias, residual))

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-private import CKernels
+internal import CKernels
 private import COneDNN
 private import COpenBLAS
 
@@ -8,6 +8,20 @@ struct LeftOperand {
     let pointer: UnsafePointer<Float>
     let stride: Int
     var isColumnMajor = false
+    /// Lines of pixels, for our own kernels only.
+    var lines: Lines?
+
+    /// Rows lie in lines of `length`, `stride` floats from one to the next, and each is made of the pieces at `offsets`.
+    struct Lines {
+        let length: Int, stride: Int
+        let offsets: UnsafeBufferPointer<Int>
+    }
+
+    var kernelOperand: pw_left {
+        pw_left(
+            start: pointer, stride: stride, line: lines?.length ?? 0, line_stride: lines?.stride ?? 0, segments: lines?.offsets.count ?? 1,
+            offsets: lines?.offsets.baseAddress, by_columns: isColumnMajor ? 1 : 0)
+    }
 }
 
 /// The right operand: panels of `Product.panelWidth` columns, `stride` floats from one to the next.
@@ -42,10 +56,11 @@ enum Product {
     ) {
         Compute.count(m, n, k)
         if Compute.backend == .own {
-            pw_multiply_panels(
-                a.pointer, a.stride, a.isColumnMajor ? 1 : 0, b.pointer, b.stride, c, stride, m, n, k, addends.bias, addends.residual)
+            var left = a.kernelOperand
+            pw_multiply_panels(&left, b.pointer, b.stride, c, stride, m, n, k, addends.bias, addends.residual)
             return
         }
+        precondition(a.lines == nil, "libraries multiply plain matrices only")
         let plain = scratch(6, k * n)
         pw_unpack(b.pointer, b.stride, k, n, plain)
         let started = start(c, rows: m, columns: n, stride: stride, addends)
@@ -130,10 +145,13 @@ struct WeightProduct {
 struct ProductGrid {
     let rowPieces: Int, columnPieces: Int
     let rows: Int, columns: Int
+    private let unit: Int
 
-    init(rows: Int, columns: Int, depth: Int, maximumRows: Int = .max) {
+    /// - Parameter unit: rows that stay together.
+    init(rows: Int, columns: Int, depth: Int, maximumRows: Int = .max, unit: Int = 1) {
         self.rows = rows
         self.columns = columns
+        self.unit = unit
         let work = 2.0 * Double(rows) * Double(columns) * Double(depth)
         let most = Compute.backend == .own ? max(8, 4 * Compute.threads) : 8
         var pieces = 1
@@ -147,20 +165,23 @@ struct ProductGrid {
             rowPieces *= 2
         }
         let floor = maximumRows == .max ? 1 : (rows + maximumRows - 1) / maximumRows
-        self.rowPieces = min(max(1, rows), max(best.rows, floor))
+        self.rowPieces = min(max(1, rows / unit), max(best.rows, floor))
         columnPieces = min(best.columns, max(1, columns / 32))
     }
 
     var count: Int { rowPieces * columnPieces }
 
-    /// Runs `body` on the pool for every piece that is not empty.
-    func run(_ body: (_ rows: Range<Int>, _ columns: Range<Int>) -> Void) {
-        parallel(count) { task in
-            let (row, column) = (task / columnPieces, task % columnPieces)
-            let (r, c) = (rows * row / rowPieces..<rows * (row + 1) / rowPieces, columnCut(column)..<columnCut(column + 1))
-            if !r.isEmpty && !c.isEmpty { body(r, c) }
+    /// Runs `body` on the pool for every piece that is not empty, of each of several results of this size.
+    func run(_ results: Int = 1, _ body: (_ result: Int, _ rows: Range<Int>, _ columns: Range<Int>) -> Void) {
+        parallel(results * count) { task in
+            let (result, piece) = (task / count, task % count)
+            let (row, column) = (piece / columnPieces, piece % columnPieces)
+            let (r, c) = (rowCut(row)..<rowCut(row + 1), columnCut(column)..<columnCut(column + 1))
+            if !r.isEmpty && !c.isEmpty { body(result, r, c) }
         }
     }
+
+    private func rowCut(_ index: Int) -> Int { rows / unit * index / rowPieces * unit }
 
     /// Column cuts fall on multiples of 32, the widest panel.
     private func columnCut(_ index: Int) -> Int { index == columnPieces ? columns : columns * index / columnPieces / 32 * 32 }

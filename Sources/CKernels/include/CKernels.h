@@ -122,10 +122,18 @@ void pw_pack_transposed(pw_element type, const void *b, size_t column_stride, si
 /// Panels back to a row-major [k, n] matrix.
 void pw_unpack(const float *packed, size_t panel_stride, size_t k, size_t n, float *out);
 
-/// C[m, n] = A B (+ bias[n]) (+ residual, of C's layout; it may be C). A[m, k] is row-major, or column-major (element (i, j) at
-/// a[j a_stride + i]) with `by_columns`; B lies in panels.
-void pw_multiply_panels(const float *a, size_t a_stride, int by_columns, const float *packed, size_t panel_stride, float *c,
-                        size_t c_stride, size_t m, size_t n, size_t k, const float *bias, const float *residual);
+/// The left operand A[m, k]: rows `stride` apart in lines of `line` rows (0: all in one) that are `line_stride` apart, or with `by_columns`
+/// element (i, j) at j stride + i. With several segments a row is made of as many pieces of equal length, piece s at offsets[s].
+typedef struct {
+    const float *start;
+    size_t stride, line, line_stride, segments;
+    const size_t *offsets;
+    int by_columns;
+} pw_left;
+
+/// C[m, n] = A B (+ bias[n]) (+ residual, of C's layout; it may be C), with B in panels.
+void pw_multiply_panels(const pw_left *left, const float *packed, size_t panel_stride, float *c, size_t c_stride, size_t m, size_t n, size_t k,
+                        const float *bias, const float *residual);
 
 #ifdef __cplusplus
 }

@@ -24,6 +24,8 @@ package struct Attention: Sendable {
     }
 
     private static let queryBlock = 128, keyBlock = 256
+    /// The distance of rows of scores: not a power of two, which would put a column of them into few lines of the first cache.
+    private static let scoreStride = keyBlock + 16
     /// Keys whose gradients one task computes; each such task has a part of the queries' gradient, and the parts are added in order.
     private static let keyChunk = 1024
 
@@ -44,7 +46,7 @@ package struct Attention: Sendable {
             let rows = block * Self.queryBlock..<min(shape.queries, (block + 1) * Self.queryBlock)
             let at = shape.queryOffset(pair) + rows.lowerBound * channels
             let (q, o) = (query.pointer + at, output.pointer + at)
-            let scores = scratch(0, Self.queryBlock * Self.keyBlock), state = scratch(1, 3 * Self.queryBlock)
+            let scores = scratch(0, Self.queryBlock * Self.scoreStride), state = scratch(1, 3 * Self.queryBlock)
             let (maximum, sum, correction) = (state, state + Self.queryBlock, state + 2 * Self.queryBlock)
             for row in 0..<rows.count { (maximum[row], sum[row]) = (-.infinity, 0) }
             let end = isCausal ? min(shape.keys, rows.upperBound) : shape.keys
@@ -52,12 +54,12 @@ package struct Attention: Sendable {
                 let columns = start..<min(end, start + Self.keyBlock)
                 Product.multiply(
                     rows.count, columns.count, shape.depth, LeftOperand(pointer: q, stride: channels), keys.columns(pair, from: start),
-                    into: scores, stride: columns.count)
+                    into: scores, stride: Self.scoreStride)
                 if isCausal { hideFuture(scores, rows: rows, columns: columns) }
-                pw_softmax_block(scores, rows.count, columns.count, columns.count, shape.scale, maximum, sum, correction)
+                pw_softmax_block(scores, rows.count, columns.count, Self.scoreStride, shape.scale, maximum, sum, correction)
                 if start > 0 { pw_scale_rows(o, correction, rows.count, shape.depth, channels) }
                 Product.multiply(
-                    rows.count, shape.depth, columns.count, LeftOperand(pointer: scores, stride: columns.count),
+                    rows.count, shape.depth, columns.count, LeftOperand(pointer: scores, stride: Self.scoreStride),
                     values.rows(pair, from: start), into: o, stride: channels,
                     adding: Addends(residual: start > 0 ? UnsafePointer(o) : nil))
             }
@@ -96,7 +98,7 @@ package struct Attention: Sendable {
         parallel(pairs * chunks) { task in
             let (pair, chunk) = (task / chunks, task % chunks)
             let keyBase = shape.keyOffset(pair), chunkEnd = min(shape.keys, (chunk + 1) * Self.keyChunk)
-            let p = scratch(0, Self.queryBlock * Self.keyBlock), dp = scratch(1, Self.queryBlock * Self.keyBlock)
+            let p = scratch(0, Self.queryBlock * Self.scoreStride), dp = scratch(1, Self.queryBlock * Self.scoreStride)
             for first in stride(from: 0, to: shape.queries, by: Self.queryBlock) {
                 let rows = first..<min(shape.queries, first + Self.queryBlock), at = shape.queryOffset(pair) + first * channels
                 let state = pair * shape.queries + first
@@ -107,23 +109,23 @@ package struct Attention: Sendable {
                     func addKeys(_ scores: UnsafePointer<Float>, _ right: HeadPanels, to gradient: Tensor) {
                         let target = gradient.pointer + keyBase + start * channels
                         Product.multiply(
-                            count, shape.depth, rows.count, LeftOperand(pointer: scores, stride: count, isColumnMajor: true),
+                            count, shape.depth, rows.count, LeftOperand(pointer: scores, stride: Self.scoreStride, isColumnMajor: true),
                             right.rows(pair, from: first), into: target, stride: channels, adding: Addends(residual: UnsafePointer(target)))
                     }
                     Product.multiply(
                         rows.count, count, shape.depth, LeftOperand(pointer: query.pointer + at, stride: channels),
-                        panels.keyColumns.columns(pair, from: start), into: p, stride: count)
+                        panels.keyColumns.columns(pair, from: start), into: p, stride: Self.scoreStride)
                     if isCausal { hideFuture(p, rows: rows, columns: columns) }
-                    pw_probabilities(p, saved.logSumExp.pointer + state, rows.count, count, count, shape.scale)
+                    pw_probabilities(p, saved.logSumExp.pointer + state, rows.count, count, Self.scoreStride, shape.scale)
                     addKeys(p, panels.outputRows, to: valueGradient)
                     Product.multiply(
                         rows.count, count, shape.depth, LeftOperand(pointer: outputGradient.pointer + at, stride: channels),
-                        panels.valueColumns.columns(pair, from: start), into: dp, stride: count)
-                    pw_score_gradient(p, dp, delta.pointer + state, rows.count, count, count, shape.scale)
+                        panels.valueColumns.columns(pair, from: start), into: dp, stride: Self.scoreStride)
+                    pw_score_gradient(p, dp, delta.pointer + state, rows.count, count, Self.scoreStride, shape.scale)
                     if let keyRows = panels.keyRows {
                         let target = queryParts[chunk].pointer + at
                         Product.multiply(
-                            rows.count, shape.depth, count, LeftOperand(pointer: dp, stride: count), keyRows.rows(pair, from: start),
+                            rows.count, shape.depth, count, LeftOperand(pointer: dp, stride: Self.scoreStride), keyRows.rows(pair, from: start),
                             into: target, stride: channels, adding: Addends(residual: UnsafePointer(target)))
                     }
                     addKeys(dp, panels.queryRows, to: keyGradient)
@@ -159,9 +161,10 @@ package struct Attention: Sendable {
     }
 
     private func hideFuture(_ scores: UnsafeMutablePointer<Float>, rows: Range<Int>, columns: Range<Int>) {
+        let scoreStride = Self.scoreStride
         for (index, row) in rows.enumerated() where row + 1 < columns.upperBound {
             for column in max(columns.lowerBound, row + 1)..<columns.upperBound {
-                scores[index * columns.count + column - columns.lowerBound] = -.infinity
+                scores[index * scoreStride + column - columns.lowerBound] = -.infinity
             }
         }
     }

@@ -74,7 +74,7 @@ package struct Convolution: Sendable {
         } else if let direct = DirectConvolution(job, kernel: (kernelHeight, kernelWidth)) {
             direct.run(job, weights: packed, isGradient: false)
         } else {
-            job.multiplyPatches(weight, .forward)
+            job.multiply(weight, .forward)
         }
         return result
     }
@@ -98,7 +98,7 @@ package struct Convolution: Sendable {
         } else if let direct = DirectConvolution(job, kernel: (kernelHeight, kernelWidth)) {
             direct.run(job, weights: packed, isGradient: true)
         } else {
-            job.multiplyPatches(weight, .turned)
+            job.multiply(weight, .turned)
         }
         return result
     }
@@ -108,7 +108,7 @@ package struct Convolution: Sendable {
         let shape = outputGradient.shape, pixels = shape[0] * shape[1] * shape[2], length = weight.taps * inputs
         let patches = Tensor(uninitialized: [pixels, length])
         let (dy, inputs, outputs) = (outputGradient.pointer, inputs, outputs)
-        ProductGrid(rows: pixels, columns: inputs, depth: weight.taps * outputs).run { rows, columns in
+        ProductGrid(rows: pixels, columns: inputs, depth: weight.taps * outputs).run { _, rows, columns in
             for tap in 0..<weight.taps {
                 WeightProduct(weight: weight, direction: .tap(tap)).run(
                     rows: rows.count, columns: columns,
@@ -136,46 +136,6 @@ package struct Convolution: Sendable {
         let outputs = outputs
         return Tensor(shape: sampleBias.shape) { out in
             for index in out.indices { out[index] = sampleBias.pointer[index] + bias.pointer[index % outputs] }
-        }
-    }
-}
-
-/// One convolution to be computed: where its pictures lie and what is added to the result.
-struct ConvolutionJob {
-    let input: UnsafePointer<Float>, output: UnsafeMutablePointer<Float>
-    let inputShape: [Int], outputShape: [Int]
-    let stride: Int
-    let padding: Padding
-    var bias: UnsafePointer<Float>?
-    /// 0: one bias row for all samples; otherwise one row for each.
-    var biasStride = 0
-    var residual: UnsafePointer<Float>?
-
-    /// The most output pixels of a task, so that a block of patches fits the cache.
-    private static let mostRows = 512
-
-    /// Rows of patches times the weight, a block of channels at a time.
-    func multiplyPatches(_ weight: Weight, _ direction: Weight.Direction) {
-        let product = WeightProduct(weight: weight, direction: direction)
-        let (channels, width, taps) = (inputShape[3], outputShape[3], weight.taps)
-        let samples = outputShape[0], pixels = outputShape[1] * outputShape[2]
-        // A task stays in one sample when the samples have biases of their own.
-        let separate = biasStride == 0 ? 1 : samples
-        let grid = ProductGrid(rows: samples / separate * pixels, columns: width, depth: taps * channels, maximumRows: Self.mostRows)
-        for sample in 0..<separate {
-            let first = sample * pixels
-            grid.run { rows, columns in
-                let at = (first + rows.lowerBound) * width + columns.lowerBound
-                let addends = Addends(bias: bias.map { $0 + sample * biasStride + columns.lowerBound }, residual: residual.map { $0 + at })
-                product.run(rows: rows.count, columns: columns, into: output + at, stride: width, adding: addends) { block in
-                    let patches = scratch(1, rows.count * taps * block.count)
-                    pw_patches(
-                        input, patches, inputShape[1], inputShape[2], channels, outputShape[1], outputShape[2], weight.kernelHeight,
-                        weight.kernelWidth, stride, padding.top, padding.left, first + rows.lowerBound, rows.count, block.lowerBound,
-                        block.count)
-                    return LeftOperand(pointer: patches, stride: taps * block.count)
-                }
-            }
         }
     }
 }

@@ -37,7 +37,7 @@ package struct Linear: Sendable {
         precondition(residual.map { $0.count == result.count } ?? true, "\(residual?.shape ?? []) cannot be added to \(result.shape)")
         let product = WeightProduct(weight: weight, direction: direction)
         let (x, y) = (input.pointer, result.pointer)
-        ProductGrid(rows: input.rowCount, columns: width, depth: depth).run { rows, columns in
+        ProductGrid(rows: input.rowCount, columns: width, depth: depth).run { _, rows, columns in
             let at = rows.lowerBound * width + columns.lowerBound
             let addends = Addends(
                 bias: bias.map { UnsafePointer($0.pointer + columns.lowerBound) }, residual: residual.map { UnsafePointer($0.pointer + at) })
