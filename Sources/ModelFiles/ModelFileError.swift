@@ -18,6 +18,8 @@ package struct ModelFileError: Error, Sendable, Equatable, CustomStringConvertib
         case unsupported
         /// A tensor that was asked for is not in the file.
         case missing
+        /// The file was written while it was in use.
+        case changed
     }
 
     package let code: Code

@@ -35,8 +35,21 @@ package enum Compute {
     enum WinogradUse: String { case off, worthwhile, all }
     static let winograd = environment("PSEUDOWORD_WINOGRAD").flatMap(WinogradUse.init(rawValue:)) ?? .worthwhile
 
-    /// `PSEUDOWORD_MEMORY=lean`: nothing is kept that can be made again at little cost.
-    static let savesMemory = environment("PSEUDOWORD_MEMORY") == "lean"
+    /// What is kept in memory to save time. It changes no result.
+    package enum Memory: String, Sendable, CaseIterable {
+        /// Small weights in panels and Winograd's transformed weights, for both directions.
+        case fast
+        /// Nothing that can be made again at little cost; large intermediate results are computed again for the gradient.
+        case lean
+    }
+
+    /// Fast, unless `PSEUDOWORD_MEMORY` says lean or it was set.
+    package static var memory: Memory {
+        get { lean.load(ordering: .relaxed) ? .lean : .fast }
+        set { lean.store(newValue == .lean, ordering: .relaxed) }
+    }
+
+    private static let lean = Atomic<Bool>(environment("PSEUDOWORD_MEMORY") == Memory.lean.rawValue)
 
     /// Multiplications and additions of all matrix products since the program started, the attention's and the convolutions' included.
     ///

@@ -93,51 +93,6 @@ enum Product {
     }
 }
 
-/// A product with a weight, block by block: each block is packed just before it is used.
-struct WeightProduct {
-    let weight: Weight
-    let direction: Weight.Direction
-
-    /// Rows of a block of a weight: a panel of it stays in the first cache.
-    private static let blockRows = 320
-    /// Columns of a block.
-    private static let blockColumns = 512
-
-    /// Channels that are packed at once.
-    var blockDepth: Int {
-        let taps = weight.rows(direction, block: 1)
-        return taps == 1 ? Self.blockRows : max(1, min(32, Self.blockRows / taps))
-    }
-
-    /// Rows x columns of C on the calling thread, `left` giving the left operand for a range of channels.
-    ///
-    /// - Parameters:
-    ///   - c: where the first row and column go.
-    ///   - addends: for that same place.
-    func run(
-        rows: Int, columns: Range<Int>, into c: UnsafeMutablePointer<Float>, stride: Int, adding addends: Addends,
-        left: (Range<Int>) -> LeftOperand
-    ) {
-        let total = weight.depth(direction)
-        for first in Swift.stride(from: 0, to: total, by: blockDepth) {
-            let depth = first..<min(total, first + blockDepth), packedRows = weight.rows(direction, block: depth.count)
-            let a = left(depth)
-            for start in Swift.stride(from: columns.lowerBound, to: columns.upperBound, by: Self.blockColumns) {
-                let part = start..<min(columns.upperBound, start + Self.blockColumns), offset = start - columns.lowerBound
-                let panels = scratch(0, Product.panelFloats(depth: packedRows, columns: part.count))
-                weight.pack(direction, depth: depth, columns: part, into: panels)
-                let first = depth.lowerBound == 0
-                Product.multiply(
-                    rows, part.count, packedRows, a, RightOperand(pointer: panels, stride: packedRows * Product.panelWidth),
-                    into: c + offset, stride: stride,
-                    adding: first
-                        ? Addends(bias: addends.bias.map { $0 + offset }, residual: addends.residual.map { $0 + offset })
-                        : Addends(residual: UnsafePointer(c + offset)))
-            }
-        }
-    }
-}
-
 /// How a product of an [m, k] by a [k, n] matrix is cut into independent tasks.
 ///
 /// Every element is the same sum however the result is cut when our own kernels multiply, so the cut may follow the number of threads.

@@ -85,7 +85,7 @@ package struct Weight: Sendable {
         switch direction {
         case .forward: packForward(depth, columns, panels, stride)
         case .turned: packTurned(depth, columns, panels, stride)
-        case .tap(let tap): packTap(tap, outputs: depth, columns, panels + 0, stride)
+        case .tap(let tap): packTap(tap, outputs: depth, columns, panels, stride)
         }
     }
 
@@ -135,18 +135,23 @@ package struct Weight: Sendable {
             columns.count, panels, stride)
     }
 
+    /// One row of a weight with a single tap, as f32.
+    func copyRow(_ output: Int, into row: UnsafeMutablePointer<Float>) { copyRow(output, tap: 0, into: row) }
+
+    private func copyRow(_ output: Int, tap: Int, into row: UnsafeMutablePointer<Float>) {
+        // Packed with one row for each panel, a row is itself.
+        let padded = scratch(0, inputs + Product.panelWidth)
+        packTap(tap, outputs: output..<output + 1, 0..<inputs, padded, Product.panelWidth)
+        row.update(from: padded, count: inputs)
+    }
+
     /// All elements as f32, [outputs, kernelHeight, kernelWidth, inputs].
-    func widened() -> Tensor {
+    package func widened() -> Tensor {
         let result = Tensor(uninitialized: [outputs, kernelHeight, kernelWidth, inputs])
         let (taps, inputs) = (taps, inputs)
         parallelRanges(outputs, minimum: max(1, 65536 / max(1, taps * inputs))) { range in
-            let row = scratch(0, (inputs + Product.panelWidth) * taps)
             for output in range {
-                for tap in 0..<taps {
-                    // One row, packed with one row for each panel, is the row itself.
-                    packTap(tap, outputs: output..<output + 1, 0..<inputs, row, Product.panelWidth)
-                    (result.pointer + (output * taps + tap) * inputs).update(from: row, count: inputs)
-                }
+                for tap in 0..<taps { copyRow(output, tap: tap, into: result.pointer + (output * taps + tap) * inputs) }
             }
         }
         return result

@@ -40,12 +40,12 @@ package enum Initializer {
     package static func vectors(
         _ initialization: Initialization, count: Int, tokenizer: CLIPTokenizer, embedding: Embedding, draws: RandomDraws
     ) throws -> Tensor {
-        let width = embedding.table.width
+        let width = embedding.width
         switch initialization {
         case .zeros: return Tensor(zeros: [count, width])
         case .text(let text): return try rows(of: text, count: count, tokenizer: tokenizer, embedding: embedding)
         case .random:
-            let deviation = embedding.table.withValues { values in
+            let deviation = embedding.table.widened().withValues { values in
                 (values.reduce(0.0) { $0 + Double($1) * Double($1) } / Double(max(1, values.count))).squareRoot()
             }
             return Tensor(draws.normals(count * width).map { $0 * Float(deviation) }, shape: [count, width])

@@ -5,17 +5,29 @@ import StableDiffusion
 import StarterModel
 import Tensors
 
+/// How much memory to take for speed.
+struct MemoryOption: ParsableArguments {
+    @Option(help: "fast, or lean: about a third less memory for a tenth more time, and the same results.")
+    var memory: Compute.Memory = Compute.memory
+}
+
 /// Options of every command that computes.
 struct ComputeOptions: ParsableArguments {
     @Option(help: "Threads that compute (default: all cores). Results do not depend on it.")
     var threads: Int?
+    @OptionGroup var memory: MemoryOption
 
     func validate() throws {
         if let threads, !(1...256).contains(threads) { throw ValidationError("--threads takes a number from 1 to 256") }
     }
 
-    func apply() { Compute.setThreads(threads ?? ProcessInfo.processInfo.activeProcessorCount) }
+    func apply() {
+        Compute.setThreads(threads ?? ProcessInfo.processInfo.activeProcessorCount)
+        Compute.memory = memory.memory
+    }
 }
+
+extension Compute.Memory: ExpressibleByArgument {}
 
 /// The model folder that a user's word for a model means.
 enum ModelLocation {

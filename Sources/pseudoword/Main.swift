@@ -18,6 +18,12 @@ struct Main {
         signal(SIGPIPE, SIG_DFL)
         // A file that grows past the limit is an error like a full disk, with a message and nothing left half written.
         signal(SIGXFSZ, SIG_IGN)
+        // A mapped file that another program cuts short leaves nothing to go on with.
+        signal(SIGBUS) { _ in
+            let line: StaticString = "pseudoword: a file was cut short while it was in use (a model that was overwritten?), or the disk failed\n"
+            _ = write(2, line.utf8Start, line.utf8CodeUnitCount)
+            _exit(1)
+        }
         do {
             var command = try Pseudoword.parseAsRoot()
             try command.run()

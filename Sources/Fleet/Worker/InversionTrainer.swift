@@ -48,6 +48,7 @@ package final class InversionTrainer: Trainer {
                 report: { row, evaluation in
                     report(SegmentProgress(step: row.step, loss: row.loss, evaluationLoss: evaluation?.loss))
                 }, isCancelled: isCancelled)
+            try check(session)
             return SegmentOutcome(
                 state: TrainingState(segment.state), history: segment.history.map(HistoryRow.init),
                 evaluations: segment.evaluations.map(EvaluationRow.init), modelDigest: Self.bytes(session.modelDigest),
@@ -69,6 +70,7 @@ package final class InversionTrainer: Trainer {
                 (outcome.losses, outcome.gradient) = (slice.losses, slice.gradient)
             case .evaluate: outcome.losses = try session.evaluationSlice(vectors: vectors, slice: request.slice)
             }
+            try check(session)
             return outcome
         }
     }
@@ -132,6 +134,16 @@ package final class InversionTrainer: Trainer {
         return set
     }
 
+    /// A model that was overwritten under our feet is read anew for what comes next.
+    private func check(_ session: InversionSession) throws {
+        do {
+            try session.checkModel()
+        } catch {
+            kept.withLock { $0 = Kept() }
+            throw error
+        }
+    }
+
     // MARK: - Errors
 
     /// Wrong pictures, words or models fail everywhere; the rest may be this machine's trouble.
@@ -154,7 +166,7 @@ package final class InversionTrainer: Trainer {
             }
         case is StudyError, is ModelError, is PictureError: SegmentFailure(.input, "\(error)")
         case let error as ModelFileError:
-            SegmentFailure([.inputOutput, .notFound].contains(error.code) ? .unable : .input, error.description)
+            SegmentFailure([.inputOutput, .notFound, .changed].contains(error.code) ? .unable : .input, error.description)
         default: SegmentFailure(.internal, "\(error)")
         }
     }

@@ -38,7 +38,7 @@ package struct TextEncoder: Sendable {
 
     package let configuration: TextEncoderConfiguration
     package let embedding: Embedding
-    private let positions: Tensor
+    private let positions: Weight
     private let layers: [EncoderLayer]
     private let finalNorm: LayerNorm
 
@@ -48,8 +48,8 @@ package struct TextEncoder: Sendable {
         let embeddings = parameters / "embeddings"
         self.configuration = configuration
         embedding = Embedding(
-            table: try (embeddings / "token_embedding").tensor("weight", [configuration.vocabularySize, configuration.width]))
-        positions = try (embeddings / "position_embedding").tensor("weight", [configuration.maximumLength, configuration.width])
+            table: try (embeddings / "token_embedding").weight("weight", [configuration.vocabularySize, configuration.width]))
+        positions = try (embeddings / "position_embedding").weight("weight", [configuration.maximumLength, configuration.width])
         layers = try (0..<configuration.layers).map { try EncoderLayer(configuration, parameters / "encoder" / "layers" / $0) }
         finalNorm = try (parameters / "final_layer_norm").layerNorm(width: configuration.width, epsilon: configuration.epsilon)
     }

@@ -6,7 +6,9 @@ struct TransformerBlock: Sendable {
     struct Saved: Sendable {
         let norm1: LayerNorm.Saved, selfAttention: Attention.Saved
         let norm2: LayerNorm.Saved, crossAttention: Attention.Saved
-        let norm3: LayerNorm.Saved, gateInput: Tensor
+        let norm3: LayerNorm.Saved
+        /// The largest of all: not kept when memory is short, but computed again from the norm's input.
+        let gateInput: Tensor?
     }
 
     private let norm1: LayerNorm, norm2: LayerNorm, norm3: LayerNorm
@@ -54,14 +56,16 @@ struct TransformerBlock: Sendable {
         let gate = widen.forward(normal)
         if let kept1, let kept2, let kept3, let keptSelf, let keptCross {
             saved = Saved(
-                norm1: kept1, selfAttention: keptSelf, norm2: kept2, crossAttention: keptCross, norm3: kept3, gateInput: gate)
+                norm1: kept1, selfAttention: keptSelf, norm2: kept2, crossAttention: keptCross, norm3: kept3,
+                gateInput: Compute.memory == .fast ? gate : nil)
         }
         return narrow.forward(GatedGELU.forward(gate), adding: second)
     }
 
     /// dL/d input (nil when not asked for); dL/d context is added to `contextGradient` [N, 77, contextWidth].
     func inputGradient(_ outputGradient: Tensor, _ saved: Saved, contextGradient: inout Tensor?, needsInput: Bool) -> Tensor? {
-        let gate = GatedGELU.inputGradient(narrow.inputGradient(outputGradient), input: saved.gateInput)
+        let gateInput = saved.gateInput ?? widen.forward(norm3.forward(saved.norm3.input))
+        let gate = GatedGELU.inputGradient(narrow.inputGradient(outputGradient), input: gateInput)
         let second = Addition.forward(outputGradient, norm3.inputGradient(widen.inputGradient(gate), saved.norm3))
         var p = crossProjections
         let cross = attention.inputGradients(p.output.inputGradient(second), saved.crossAttention, needsQuery: needsInput)

@@ -23,8 +23,11 @@ package struct Convolution: Sendable {
     package let bias: Tensor?
     package let stride: Int
     package let padding: Padding
-    private let winograd = WinogradWeights()
+    private let winograd: WinogradWeight
     private let packed: PackedConvolution
+    private let panels: KeptPanels
+    /// The same as a linear layer over channels; only for 1x1 kernels.
+    private let asLinear: Linear?
 
     package var outputs: Int { weight.outputs }
     package var kernelHeight: Int { weight.kernelHeight }
@@ -38,7 +41,10 @@ package struct Convolution: Sendable {
         self.bias = bias
         self.stride = stride
         self.padding = padding
+        winograd = WinogradWeight(weight)
         packed = PackedConvolution(weight)
+        panels = KeptPanels(weight)
+        asLinear = weight.taps == 1 && stride == 1 && padding == Padding(0) ? Linear(weight: weight, bias: bias) : nil
     }
 
     /// The shape [N, H', W', outputs] that an input of shape [N, H, W, inputs] gives.
@@ -49,17 +55,13 @@ package struct Convolution: Sendable {
         return [input[0], height, width, outputs]
     }
 
-    var isPointwise: Bool { kernelHeight == 1 && kernelWidth == 1 && stride == 1 && padding == Padding(0) }
-
-    private var asLinear: Linear { Linear(weight: weight, bias: bias) }
-
     /// [N, H, W, inputs] -> [N, H', W', outputs].
     ///
     /// - Parameters:
     ///   - sampleBias: [N, outputs], added to every pixel of its sample (the time embedding of a residual block).
     ///   - residual: a tensor of the output's shape, added for free.
     package func forward(_ input: Tensor, sampleBias: Tensor? = nil, adding residual: Tensor? = nil) -> Tensor {
-        if isPointwise && sampleBias == nil { return asLinear.forward(input, adding: residual) }
+        if let asLinear, sampleBias == nil { return asLinear.forward(input, adding: residual) }
         let shape = outputShape(input.shape)
         let result = Tensor(uninitialized: shape)
         precondition(residual.map { $0.count == result.count } ?? true, "residual \(residual?.shape ?? []) for \(shape)")
@@ -70,11 +72,11 @@ package struct Convolution: Sendable {
             bias: (perSample ?? bias).map { UnsafePointer($0.pointer) }, biasStride: perSample == nil ? 0 : outputs,
             residual: residual.map { UnsafePointer($0.pointer) })
         if usesWinograd(inputs: inputs, outputShape: shape) {
-            Winograd.run(job, weight: winograd.forward(weight))
+            Winograd.run(job, winograd, .forward)
         } else if let direct = DirectConvolution(job, kernel: (kernelHeight, kernelWidth)) {
             direct.run(job, weights: packed, isGradient: false)
         } else {
-            job.multiply(weight, .forward)
+            job.multiply(panels.product(.forward))
         }
         return result
     }
@@ -85,7 +87,7 @@ package struct Convolution: Sendable {
     package func inputGradient(_ outputGradient: Tensor, inputShape: [Int]) -> Tensor {
         let shape = outputShape(inputShape)
         precondition(outputGradient.shape == shape, "convolution gradient \(outputGradient.shape) instead of \(shape)")
-        if isPointwise { return asLinear.inputGradient(outputGradient) }
+        if let asLinear { return asLinear.inputGradient(outputGradient) }
         guard stride == 1 else { return scatteredGradient(outputGradient, inputShape: inputShape) }
         let result = Tensor(uninitialized: inputShape)
         let turned = Padding(
@@ -94,11 +96,11 @@ package struct Convolution: Sendable {
         let job = ConvolutionJob(
             input: outputGradient.pointer, output: result.pointer, inputShape: shape, outputShape: inputShape, stride: 1, padding: turned)
         if usesWinograd(inputs: outputs, outputShape: inputShape) {
-            Winograd.run(job, weight: winograd.turned(weight))
+            Winograd.run(job, winograd, .turned)
         } else if let direct = DirectConvolution(job, kernel: (kernelHeight, kernelWidth)) {
             direct.run(job, weights: packed, isGradient: true)
         } else {
-            job.multiply(weight, .turned)
+            job.multiply(panels.product(.turned))
         }
         return result
     }
@@ -110,7 +112,7 @@ package struct Convolution: Sendable {
         let (dy, inputs, outputs) = (outputGradient.pointer, inputs, outputs)
         ProductGrid(rows: pixels, columns: inputs, depth: weight.taps * outputs).run { _, rows, columns in
             for tap in 0..<weight.taps {
-                WeightProduct(weight: weight, direction: .tap(tap)).run(
+                panels.product(.tap(tap)).run(
                     rows: rows.count, columns: columns,
                     into: patches.pointer + rows.lowerBound * length + tap * inputs + columns.lowerBound, stride: length, adding: Addends()
                 ) { LeftOperand(pointer: dy + rows.lowerBound * outputs + $0.lowerBound, stride: outputs) }

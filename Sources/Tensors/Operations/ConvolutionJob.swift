@@ -22,20 +22,19 @@ struct ConvolutionJob {
     private var pixels: Int { outputShape[1] * outputShape[2] }
 
     /// The picture's patches times the weight, a block of channels at a time.
-    func multiply(_ weight: Weight, _ direction: Weight.Direction) {
+    func multiply(_ product: WeightProduct) {
         let readsLines =
             Compute.backend == .own && outputShape[2] >= Self.leastLine
             && min(padding.top, padding.left, padding.bottom, padding.right) >= 0
-        if readsLines { multiplyLines(weight, direction) } else { multiplyPatches(weight, direction) }
+        if readsLines { multiplyLines(product) } else { multiplyPatches(product) }
     }
 
     /// The patches are read where they overlap, in a copy of the picture with a border: the rows of one tap are pixels of a line.
-    private func multiplyLines(_ weight: Weight, _ direction: Weight.Direction) {
-        let (lines, line) = (outputShape[1], outputShape[2])
+    private func multiplyLines(_ product: WeightProduct) {
+        let weight = product.weight, (lines, line) = (outputShape[1], outputShape[2])
         let (height, span) = ((lines - 1) * stride + weight.kernelHeight, ((line - 1) * stride + weight.kernelWidth) * channels)
         let picture = bordered(height: height, span: span)
         let offsets = (0..<weight.taps).map { $0 / weight.kernelWidth * span + $0 % weight.kernelWidth * channels }
-        let product = WeightProduct(weight: weight, direction: direction)
         let grid = ProductGrid(rows: pixels, columns: width, depth: weight.taps * channels, maximumRows: Self.mostRows, unit: line)
         offsets.withUnsafeBufferPointer { offsets in
             grid.run(outputShape[0]) { sample, rows, columns in
@@ -70,8 +69,8 @@ struct ConvolutionJob {
     }
 
     /// The patches are copied, for small pictures and for libraries.
-    private func multiplyPatches(_ weight: Weight, _ direction: Weight.Direction) {
-        let product = WeightProduct(weight: weight, direction: direction), taps = weight.taps
+    private func multiplyPatches(_ product: WeightProduct) {
+        let weight = product.weight, taps = weight.taps
         // A task stays in one sample when the samples have biases of their own.
         let separate = biasStride == 0 ? 1 : outputShape[0]
         let count = outputShape[0] / separate * pixels

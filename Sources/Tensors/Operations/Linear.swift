@@ -7,6 +7,7 @@ package struct Linear: Sendable {
     package let weight: Weight
     /// [outputs].
     package let bias: Tensor?
+    private let panels: KeptPanels
 
     package var inputs: Int { weight.inputs }
     package var outputs: Int { weight.outputs }
@@ -17,6 +18,7 @@ package struct Linear: Sendable {
         precondition(bias.map { $0.shape == [weight.outputs] } ?? true, "bias \(bias?.shape ?? []) for \(weight.outputs) outputs")
         self.weight = weight
         self.bias = bias
+        panels = KeptPanels(weight)
     }
 
     /// [..., inputs] -> [..., outputs]; `residual` has the output's shape and is added for free.
@@ -35,7 +37,7 @@ package struct Linear: Sendable {
         let (depth, width) = (weight.depth(direction), weight.width(direction))
         let result = Tensor(uninitialized: input.shape.dropLast() + [width])
         precondition(residual.map { $0.count == result.count } ?? true, "\(residual?.shape ?? []) cannot be added to \(result.shape)")
-        let product = WeightProduct(weight: weight, direction: direction)
+        let product = panels.product(direction)
         let (x, y) = (input.pointer, result.pointer)
         ProductGrid(rows: input.rowCount, columns: width, depth: depth).run { _, rows, columns in
             let at = rows.lowerBound * width + columns.lowerBound

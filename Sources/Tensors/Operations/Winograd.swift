@@ -23,25 +23,23 @@ struct Winograd: Sendable {
 
     private static func tileCount(_ length: Int) -> Int { (length + 3) / 4 }
 
-    /// 36 matrices [depth, columns] in panels: [36, panels, depth, panel width].
-    static func transform(_ weight: Weight, _ direction: Weight.Direction) -> Tensor {
+    /// 36 matrices [depth, columns] of the weight's panels `panels`: [36, panels.count, depth, panel width].
+    fileprivate static func transform(_ weight: Weight, _ direction: Weight.Direction, panels: Range<Int>) -> Tensor {
         let (depth, columns, width) = (weight.depth(direction), weight.width(direction), Product.panelWidth)
-        let panels = Product.panelCount(columns)
-        let result = Tensor(uninitialized: [36, panels, depth, width])
-        parallel(panels) { panel in
-            let block = min(depth, 64), taps = scratch(0, 9 * block * width)
+        let result = Tensor(uninitialized: [36, panels.count, depth, width])
+        parallel(panels.count) { index in
+            let panel = panels.lowerBound + index, block = min(depth, 64), taps = scratch(0, 9 * block * width)
             for first in stride(from: 0, to: depth, by: block) {
                 let channels = first..<min(depth, first + block)
                 weight.pack(direction, depth: channels, columns: panel * width..<min(columns, (panel + 1) * width), into: taps)
                 pw_winograd_weights(
-                    taps, result.pointer + (panel * depth + first) * width, channels.count, panels * depth * width)
+                    taps, result.pointer + (index * depth + first) * width, channels.count, panels.count * depth * width)
             }
         }
         return result
     }
 
-    /// - Parameter weight: of `transform`.
-    static func run(_ job: ConvolutionJob, weight: Tensor) {
+    static func run(_ job: ConvolutionJob, _ weight: WinogradWeight, _ direction: Weight.Direction) {
         let (inputs, outputs) = (job.inputShape[3], job.outputShape[3])
         let (rows, columns) = (tileCount(job.outputShape[1]), tileCount(job.outputShape[2]))
         let tiles = job.outputShape[0] * rows * columns
@@ -53,10 +51,12 @@ struct Winograd: Sendable {
             let count = min(size, tiles - first)
             parallelRanges(count, minimum: max(1, 16384 / (36 * inputs))) { range in
                 pw_winograd_input(
-                    job.input, before.pointer, job.inputShape[1], job.inputShape[2], inputs, rows, columns, job.padding.top, job.padding.left,
-                    first + range.lowerBound, range.count, range.lowerBound, count)
+                    job.input, before.pointer, job.inputShape[1], job.inputShape[2], inputs, rows, columns, job.padding.top,
+                    job.padding.left, first + range.lowerBound, range.count, range.lowerBound, count)
             }
-            multiplyAll(before, after, weight, count: count, inputs: inputs, outputs: outputs)
+            weight.forEachGroup(direction) { panels, transformed in
+                multiplyAll(before, after, transformed, panels: panels, count: count, inputs: inputs, outputs: outputs)
+            }
             parallelRanges(count, minimum: max(1, 16384 / (36 * outputs))) { range in
                 pw_winograd_output(
                     after.pointer, job.output, job.bias, job.residual, job.biasStride, job.outputShape[1], job.outputShape[2], outputs,
@@ -65,44 +65,54 @@ struct Winograd: Sendable {
         }
     }
 
-    /// The 36 products, each cut along its columns when there is work for several tasks.
+    /// The 36 products for some panels of columns, each cut along them when there is work for several tasks.
     private static func multiplyAll(
-        _ before: Tensor, _ after: Tensor, _ weight: Tensor, count: Int, inputs: Int, outputs: Int
+        _ before: Tensor, _ after: Tensor, _ weight: Tensor, panels: Range<Int>, count: Int, inputs: Int, outputs: Int
     ) {
-        let width = Product.panelWidth, panels = Product.panelCount(outputs)
-        let pieces = max(1, min(panels / 2, 2 * Compute.threads, count * inputs * outputs / 10_000_000))
+        let width = Product.panelWidth
+        let pieces = max(1, min(panels.count / 2, 2 * Compute.threads, count * inputs * panels.count * width / 10_000_000))
         parallel(36 * pieces) { task in
             let (place, piece) = (task / pieces, task % pieces)
-            let first = panels * piece / pieces, end = panels * (piece + 1) / pieces
+            let first = panels.count * piece / pieces, end = panels.count * (piece + 1) / pieces
+            let column = (panels.lowerBound + first) * width
             Product.multiply(
-                count, min(outputs, end * width) - first * width, inputs,
+                count, min(outputs, (panels.lowerBound + end) * width) - column, inputs,
                 LeftOperand(pointer: before.pointer + place * count * inputs, stride: inputs),
-                RightOperand(pointer: weight.pointer + (place * panels + first) * inputs * width, stride: inputs * width),
-                into: after.pointer + place * count * outputs + first * width, stride: outputs)
+                RightOperand(pointer: weight.pointer + (place * panels.count + first) * inputs * width, stride: inputs * width),
+                into: after.pointer + place * count * outputs + column, stride: outputs)
         }
     }
 }
 
-/// The transformed weights of one convolution, made when they are first asked for and shared by all copies of the layer.
+/// The transformed weight of one convolution for both directions, made when it is first asked for and shared by all copies of the layer.
 ///
-/// With little memory they are made anew for every pass.
-final class WinogradWeights: Sendable {
+/// With little memory it is made anew for every pass, some panels at a time.
+final class WinogradWeight: Sendable {
+    private let weight: Weight
     private let kept = Mutex<(forward: Tensor?, turned: Tensor?)>((nil, nil))
 
-    func forward(_ weight: Weight) -> Tensor {
-        if Compute.savesMemory { return Winograd.transform(weight, .forward) }
-        return kept.withLock { kept in
-            let result = kept.forward ?? Winograd.transform(weight, .forward)
-            kept.forward = result
-            return result
+    /// Floats of the panels that are transformed at once when none are kept.
+    private static let groupLimit = 4 << 20
+
+    init(_ weight: Weight) { self.weight = weight }
+
+    /// Calls `body` for groups of panels with their transformed weights.
+    fileprivate func forEachGroup(_ direction: Weight.Direction, _ body: (Range<Int>, Tensor) -> Void) {
+        let panels = Product.panelCount(weight.width(direction))
+        if Compute.memory == .fast { return body(0..<panels, whole(direction, panels)) }
+        let size = max(Compute.threads, Self.groupLimit / (36 * weight.depth(direction) * Product.panelWidth))
+        for first in stride(from: 0, to: panels, by: size) {
+            let group = first..<min(panels, first + size)
+            body(group, Winograd.transform(weight, direction, panels: group))
         }
     }
 
-    func turned(_ weight: Weight) -> Tensor {
-        if Compute.savesMemory { return Winograd.transform(weight, .turned) }
-        return kept.withLock { kept in
-            let result = kept.turned ?? Winograd.transform(weight, .turned)
-            kept.turned = result
+    private func whole(_ direction: Weight.Direction, _ panels: Int) -> Tensor {
+        kept.withLock { kept in
+            let isTurned = if case .turned = direction { true } else { false }
+            if let known = isTurned ? kept.turned : kept.forward { return known }
+            let result = Winograd.transform(weight, direction, panels: 0..<panels)
+            if isTurned { kept.turned = result } else { kept.forward = result }
             return result
         }
     }

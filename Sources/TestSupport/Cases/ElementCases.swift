@@ -60,7 +60,7 @@ extension OperationCase {
             work: (Double(indices.count * width), Double(indices.count * width)),
             reference: { t in References.embedding(indices, table: t[0], learned: t[1]) },
             forward: { t in
-                let layer = Embedding(table: t[0])
+                let layer = Embedding(table: Weight(t[0]))
                 return Pass(layer.forward(indices, learned: t[1])) { gradient in
                     [layer.learnedGradient(gradient, indices: indices, learnedRows: learned)]
                 }

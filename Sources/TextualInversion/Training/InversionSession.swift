@@ -81,4 +81,7 @@ package final class InversionSession: Sendable {
     package func initialState() -> TrainingState {
         TrainingState(rows: study.pseudoword.vectors, width: width, initial: initialVectors.values)
     }
+
+    /// Refuses what was computed if a file of the model was written meanwhile.
+    package func checkModel() throws { try loaded.checkFiles() }
 }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+private import ModelFiles
 package import StableDiffusion
 
 /// What training reads of a model folder, in memory: trials of one model share it.
@@ -7,13 +8,20 @@ package struct LoadedModel: Sendable {
     package let encoder: PromptEncoder
     /// As `ModelDigest` computes it.
     package let digest: String
+    private let files: FileWatch
 
     /// Reads text encoder, UNet and tokenizer, not the autoencoder.
     ///
     /// - Parameter digest: when it is known already; nil: it is computed from the model's files.
     package init(_ folder: ModelFolder, digest: String? = nil) throws {
+        files = try FileWatch(folder.weightFiles())
         model = try InversionModel(folder)
         encoder = try PromptEncoder(tokenizer: folder.tokenizer(), configuration: model.textEncoder.configuration)
         self.digest = try digest ?? ModelDigest.digest(of: folder)
     }
+
+    /// The weights are read where they lie in their files: refuses what was computed if one of these was written meanwhile.
+    ///
+    /// - Throws: `ModelFileError`.
+    package func checkFiles() throws { try files.check() }
 }

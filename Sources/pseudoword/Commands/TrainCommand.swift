@@ -16,6 +16,7 @@ struct TrainCommand: ParsableCommand {
     @Argument(help: "The study file.") var study: String
     @Option(help: "Worker processes.") var workers = 1
     @Option(help: "Threads of each worker (default: the cores shared among the workers that can be busy at once).") var threads: Int?
+    @OptionGroup var memory: MemoryOption
     @Option(help: "The coordinator's folder (default: NAME.pseudoword beside the study file).") var home: String?
     @Option(help: "Where the coordinator listens, a loopback address.") var listen = "tcp://127.0.0.1:0"
     @OptionGroup var patience: PatienceOption
@@ -53,7 +54,7 @@ struct TrainCommand: ParsableCommand {
         }
         let progress = ProgressDisplay(isQuiet: quiet)
         let crew = WorkerCrew(
-            count: workers, threads: threadsEach(file.study), endpoint: endpoint.description, home: folder, cache: cache.folder,
+            count: workers, threads: threadsEach(file.study), memory: memory.memory, endpoint: endpoint.description, home: folder, cache: cache.folder,
             logs: folder.appendingPathComponent("logs"))
         try crew.start()
         defer { crew.stop() }

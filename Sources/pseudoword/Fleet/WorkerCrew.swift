@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
+import Tensors
 
 /// The worker processes that `train` starts on this machine; one that dies is replaced.
 final class WorkerCrew {
     private let threads: Int
+    private let memory: Compute.Memory
     private let endpoint: String
     private let home: URL
     private let cache: URL
@@ -16,8 +18,9 @@ final class WorkerCrew {
 
     private static let maximumReplacements = 20
 
-    init(count: Int, threads: Int, endpoint: String, home: URL, cache: URL, logs: URL) {
-        (self.threads, self.endpoint, self.home, self.cache, self.logs) = (threads, endpoint, home, cache, logs)
+    init(count: Int, threads: Int, memory: Compute.Memory, endpoint: String, home: URL, cache: URL, logs: URL) {
+        (self.threads, self.memory, self.endpoint) = (threads, memory, endpoint)
+        (self.home, self.cache, self.logs) = (home, cache, logs)
         members = Array(repeating: nil, count: count)
     }
 
@@ -63,8 +66,8 @@ final class WorkerCrew {
         let process = Process()
         process.executableURL = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath()
         process.arguments = [
-            "worker", "--coordinator", endpoint, "--home", home.path, "--cache", cache.path, "--threads", String(threads), "--name",
-            "worker-\(index + 1)", "--grace", "0", "--parent", String(getpid()),
+            "worker", "--coordinator", endpoint, "--home", home.path, "--cache", cache.path, "--threads", String(threads), "--memory",
+            memory.rawValue, "--name", "worker-\(index + 1)", "--grace", "0", "--parent", String(getpid()),
         ]
         process.standardOutput = log
         process.standardError = log
