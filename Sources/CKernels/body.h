@@ -3,7 +3,7 @@
 // sixteen explicit lanes (L), because the compiler may not reorder floating-point sums on its own.
 #include "variants.h"
 #include <math.h>
-#ifdef PW_HALF
+#if defined(PW_HALF) || defined(PW_BF16_DOT)
 #include <immintrin.h>
 #endif
 #include <string.h>

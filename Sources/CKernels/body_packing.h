@@ -114,3 +114,24 @@ static void unpack(const float *R packed, size_t panel_stride, size_t k, size_t 
         for (size_t row = 0; row < k; row++) memcpy(out + row * n + first, packed + row * PANEL, width * sizeof(float));
     }
 }
+
+/// The bits of x rounded to bf16, in the upper half.
+INLINE uint32_t rounded_bits(float x) {
+    uint32_t bits;
+    memcpy(&bits, &x, 4);
+    uint32_t nearest = (bits + 0x7FFF + (bits >> 16 & 1)) & 0xFFFF0000, quiet = (bits & 0xFFFF0000) | 0x00400000;
+    return (bits & 0x7FFFFFFF) > 0x7F800000 ? quiet : nearest;
+}
+
+static void round_bf16(const float *R x, uint16_t *R out, size_t n) {
+    for (size_t i = 0; i < n; i++) out[i] = (uint16_t)(rounded_bits(x[i]) >> 16);
+}
+
+static void pair_rows(const float *R x, size_t stride, size_t k, size_t width, uint32_t *R out, size_t out_stride) {
+    for (size_t i = 0; i < k; i += 2) {
+        const float *R first = x + i * stride, *R second = first + stride;
+        uint32_t *R row = out + i / 2 * out_stride;
+        if (i + 1 < k) for (size_t c = 0; c < width; c++) row[c] = rounded_bits(first[c]) >> 16 | rounded_bits(second[c]);
+        else for (size_t c = 0; c < width; c++) row[c] = rounded_bits(first[c]) >> 16;
+    }
+}

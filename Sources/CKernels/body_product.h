@@ -3,15 +3,33 @@
 // element of the result is a sum over k in order, in parts of DEPTH: neither where the result is cut into tasks nor what stands beside it
 // changes a bit. Blocks as in Goto & van de Geijn 2008 (doi 10.1145/1356052.1356053): a part of a panel stays in the first cache, BLOCK rows
 // of the left operand in the second.
+//
+// With PAIRS every element stands for two neighbours along k in bf16, the first in the lower half: the same loops, twice the work.
 
+typedef uint32_t bits_vector __attribute__((vector_size(4 * PW_VECTOR), aligned(4), may_alias));
 typedef float vector __attribute__((vector_size(4 * PW_VECTOR), aligned(4), may_alias));
 enum { PANEL = 2 * PW_VECTOR, DEPTH = 320, BLOCK = 192 };
 
 #define UNROLLED _Pragma("clang loop unroll(full)")
 
+/// sum + left right, for elements or for pairs: the second product of a pair is added first, as vdpbf16ps does.
+INLINE void add_product(const int pairs, vector *sum, const vector *left, const vector *right) {
+    if (!pairs) {
+        *sum += *left * *right;
+        return;
+    }
+#ifdef PW_BF16_DOT
+    *sum = (vector)_mm512_dpbf16_ps((__m512)*sum, (__m512bh)*left, (__m512bh)*right);
+#else
+    bits_vector a = *(const bits_vector *)left, b = *(const bits_vector *)right;
+    *sum += (vector)(a & 0xFFFF0000) * (vector)(b & 0xFFFF0000);
+    *sum += (vector)(a << 16) * (vector)(b << 16);
+#endif
+}
+
 /// One tile of the result: M rows, N vectors of columns, from segments of k elements each. The left operand is read along its rows (element i
 /// of row m at m stride + i), three rows from one pointer, or along its columns (at i stride + m).
-INLINE void tile(const size_t M, const size_t N, const int by_columns, const pw_left *left, const float *a, size_t k, const float *R b, float *c,
+INLINE void tile(const size_t M, const size_t N, const int by_columns, const int pairs, const pw_left *left, const float *a, size_t k, const float *R b, float *c,
                  size_t c_stride, size_t width, const float *bias, const float *residual) {
     vector sum[PW_ROWS][2];
     UNROLLED for (size_t m = 0; m < M; m++) {
@@ -27,8 +45,11 @@ INLINE void tile(const size_t M, const size_t N, const int by_columns, const pw_
             vector right[2];
             UNROLLED for (size_t n = 0; n < N; n++) right[n] = *(const vector *)(b + n * PW_VECTOR);
             UNROLLED for (size_t m = 0; m < M; m++) {
-                vector one = (by_columns ? start[i * stride + m] : rows[m / 3][m % 3 * stride + i]) - (vector){0};
-                UNROLLED for (size_t n = 0; n < N; n++) sum[m][n] += one * right[n];
+                const float *at = by_columns ? start + i * stride + m : rows[m / 3] + m % 3 * stride + i;
+                uint32_t bits;
+                memcpy(&bits, at, 4);
+                vector one = (vector)(bits - (bits_vector){0});
+                UNROLLED for (size_t n = 0; n < N; n++) add_product(pairs, &sum[m][n], &one, &right[n]);
             }
         }
     }
@@ -55,28 +76,29 @@ INLINE void tile(const size_t M, const size_t N, const int by_columns, const pw_
 typedef void tile_function(const pw_left *left, const float *a, size_t k, const float *R b, float *c, size_t c_stride, size_t width,
                            const float *bias, const float *residual);
 
-#define TILE(M, N, COLUMNS)                                                                                                                \
-    static __attribute__((noinline)) void tile_##M##_##N##_##COLUMNS(const pw_left *left, const float *a, size_t k, const float *R b,      \
-                                                                     float *c, size_t c_stride, size_t width, const float *bias,           \
-                                                                     const float *residual) {                                              \
-        tile(M, N, COLUMNS, left, a, k, b, c, c_stride, width, bias, residual);                                                            \
+#define NAME(M, N, COLUMNS, PAIRS) tile_##M##_##N##_##COLUMNS##_##PAIRS
+#define TILE(M, N, COLUMNS, PAIRS)                                                                                             \
+    static __attribute__((noinline)) void NAME(M, N, COLUMNS, PAIRS)(                                                          \
+        const pw_left *left, const float *a, size_t k, const float *R b, float *c, size_t c_stride, size_t width,               \
+        const float *bias, const float *residual) {                                                                            \
+        tile(M, N, COLUMNS, PAIRS, left, a, k, b, c, c_stride, width, bias, residual);                                         \
     }
-#define TILES(M) TILE(M, 1, 0) TILE(M, 2, 0) TILE(M, 1, 1) TILE(M, 2, 1)
-#define NAMES(M, N, COLUMNS) tile_##M##_##N##_##COLUMNS
+#define TILES_OF(M, PAIRS) TILE(M, 1, 0, PAIRS) TILE(M, 2, 0, PAIRS) TILE(M, 1, 1, PAIRS) TILE(M, 2, 1, PAIRS)
+#define TILES(M) TILES_OF(M, 0) TILES_OF(M, 1)
 #if PW_ROWS == 12
-#define EACH(DO, ...) DO(1, ##__VA_ARGS__) DO(2, ##__VA_ARGS__) DO(3, ##__VA_ARGS__) DO(4, ##__VA_ARGS__) DO(5, ##__VA_ARGS__) \
-    DO(6, ##__VA_ARGS__) DO(7, ##__VA_ARGS__) DO(8, ##__VA_ARGS__) DO(9, ##__VA_ARGS__) DO(10, ##__VA_ARGS__)              \
+#define EACH(DO, ...)                                                                                                  \
+    DO(1, ##__VA_ARGS__) DO(2, ##__VA_ARGS__) DO(3, ##__VA_ARGS__) DO(4, ##__VA_ARGS__) DO(5, ##__VA_ARGS__)           \
+    DO(6, ##__VA_ARGS__) DO(7, ##__VA_ARGS__) DO(8, ##__VA_ARGS__) DO(9, ##__VA_ARGS__) DO(10, ##__VA_ARGS__)          \
     DO(11, ##__VA_ARGS__) DO(12, ##__VA_ARGS__)
 #else
-#define EACH(DO, ...) DO(1, ##__VA_ARGS__) DO(2, ##__VA_ARGS__) DO(3, ##__VA_ARGS__) DO(4, ##__VA_ARGS__) DO(5, ##__VA_ARGS__) \
-    DO(6, ##__VA_ARGS__)
+#define EACH(DO, ...)                                                                                                  \
+    DO(1, ##__VA_ARGS__) DO(2, ##__VA_ARGS__) DO(3, ##__VA_ARGS__) DO(4, ##__VA_ARGS__) DO(5, ##__VA_ARGS__) DO(6, ##__VA_ARGS__)
 #endif
 EACH(TILES)
-#define LISTED(M, N, COLUMNS) NAMES(M, N, COLUMNS),
-static tile_function *const tiles[2][2][PW_ROWS] = {
-    {{EACH(LISTED, 1, 0)}, {EACH(LISTED, 2, 0)}},
-    {{EACH(LISTED, 1, 1)}, {EACH(LISTED, 2, 1)}},
-};
+#define LISTED(M, N, COLUMNS, PAIRS) NAME(M, N, COLUMNS, PAIRS),
+#define LIST(PAIRS)                                                                                    \
+    {{{EACH(LISTED, 1, 0, PAIRS)}, {EACH(LISTED, 2, 0, PAIRS)}}, {{EACH(LISTED, 1, 1, PAIRS)}, {EACH(LISTED, 2, 1, PAIRS)}}}
+static tile_function *const tiles[2][2][2][PW_ROWS] = {LIST(0), LIST(1)};
 
 /// A part of the sum over k; `added` is what is there already.
 static void multiply_part(const pw_left *left, const float *from, size_t depth, const float *R packed, size_t panel_stride, float *c,
@@ -89,7 +111,7 @@ static void multiply_part(const pw_left *left, const float *from, size_t depth, 
             for (size_t first = 0; first < n; first += PANEL) {
                 size_t width = n - first < PANEL ? n - first : PANEL;
                 const float *R b = packed + first / PANEL * panel_stride;
-                tile_function *const *kind = tiles[left->by_columns != 0][width > PW_VECTOR];
+                tile_function *const *kind = tiles[left->is_paired != 0][left->by_columns != 0][width > PW_VECTOR];
                 for (size_t l = first_line; l < last_line; l++)
                     for (size_t t = 0; t < count; t++) {
                         size_t row = top + height * t / count, rows = top + height * (t + 1) / count - row;

@@ -18,7 +18,10 @@ static void choose(void) {
                  && __builtin_cpu_supports("avx512vl");
     if (forced && strcmp(forced, "baseline") == 0) return;
     if (avx2) chosen = &pw_kernels_avx2;
-    if (avx512 && !(forced && strcmp(forced, "avx2") == 0)) chosen = &pw_kernels_avx512;
+    if (forced && strcmp(forced, "avx2") == 0) return;
+    if (avx512) chosen = &pw_kernels_avx512;
+    if (forced && strcmp(forced, "avx512") == 0) return;
+    if (avx512 && __builtin_cpu_supports("avx512bf16")) chosen = &pw_kernels_avx512bf16;
 #endif
 }
 
@@ -28,6 +31,14 @@ static inline const pw_kernels *kernels(void) {
 }
 
 const char *pw_variant(void) { return kernels()->name; }
+
+int32_t pw_has_bf16(void) {
+#if defined(__x86_64__)
+    return kernels() == &pw_kernels_avx512bf16;
+#else
+    return 0;
+#endif
+}
 
 #define PW_KERNEL(name, parameters, arguments) \
     void pw_##name parameters { kernels()->name arguments; }

@@ -11,5 +11,5 @@ typedef struct {
     double (*squared_error)(const float *, const float *, const float *, size_t);
 } pw_kernels;
 
-extern const pw_kernels pw_kernels_baseline, pw_kernels_avx2, pw_kernels_avx512;
+extern const pw_kernels pw_kernels_baseline, pw_kernels_avx2, pw_kernels_avx512, pw_kernels_avx512bf16;
 #endif

@@ -131,8 +131,11 @@ package enum GradientClip: Equatable, Sendable {
     case value(String)
 }
 
-package enum Precision: String, Equatable, Sendable {
-    case f32
+/// How products multiply; sums, norms, loss and the optimizer are always f32.
+package enum Precision: String, Equatable, Sendable, CaseIterable {
+    case f32, bf16
+    /// bf16 on processors that have instructions for it, otherwise f32.
+    case auto
 }
 
 package struct EvaluationSettings: Equatable, Sendable {

@@ -19,11 +19,9 @@ extension TrainingSettings {
 
 extension Precision {
     init(_ setting: Setting) throws {
-        switch try setting.text("f32") {
-        case "f32": self = .f32
-        case "bf16": throw setting.failure(.unsupported, "\"bf16\" is not supported by this version; use \"f32\" or leave it out")
-        default: throw setting.outOfRange("f32")
-        }
+        let expected = "f32, bf16 or auto"
+        guard let precision = try Precision(rawValue: setting.text(expected)) else { throw setting.outOfRange(expected) }
+        self = precision
     }
 }
 

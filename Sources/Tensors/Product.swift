@@ -10,6 +10,8 @@ struct LeftOperand {
     var isColumnMajor = false
     /// Lines of pixels, for our own kernels only.
     var lines: Lines?
+    /// Elements are pairs of bf16, as in the right operand; strides count pairs.
+    var isPaired = false
 
     /// Rows lie in lines of `length`, `stride` floats from one to the next, and each is made of the pieces at `offsets`.
     struct Lines {
@@ -20,7 +22,8 @@ struct LeftOperand {
     var kernelOperand: pw_left {
         pw_left(
             start: pointer, stride: stride, line: lines?.length ?? 0, line_stride: lines?.stride ?? 0, segments: lines?.offsets.count ?? 1,
-            offsets: lines?.offsets.baseAddress, by_columns: isColumnMajor ? 1 : 0)
+            offsets: lines?.offsets.baseAddress, by_columns: isColumnMajor ? 1 : 0,
+            is_paired: isPaired ? 1 : 0)
     }
 }
 
@@ -28,6 +31,8 @@ struct LeftOperand {
 struct RightOperand {
     let pointer: UnsafePointer<Float>
     let stride: Int
+    /// Rows are pairs of rows in bf16.
+    var isPaired = false
 }
 
 /// What is added to a product: a row for all rows, and a matrix of the result's layout.
@@ -46,21 +51,31 @@ enum Product {
 
     static func panelCount(_ columns: Int) -> Int { (columns + panelWidth - 1) / panelWidth }
 
+    /// Panels of `rows` rows, one behind the other, rounded to bf16 in pairs of rows.
+    static func pair(_ panels: UnsafePointer<Float>, count: Int, rows: Int, into out: UnsafeMutablePointer<Float>) {
+        let pairs = (rows + 1) / 2 * panelWidth
+        for panel in 0..<count {
+            pw_pair_rows(panels + panel * rows * panelWidth, panelWidth, rows, panelWidth, (out + panel * pairs).pairs, panelWidth)
+        }
+    }
+
     /// Floats of a [depth, columns] operand in panels.
     static func panelFloats(depth: Int, columns: Int) -> Int { panelCount(columns) * panelWidth * depth }
 
-    /// C[m, n] = A B plus what is to be added.
+    /// C[m, n] = A B plus what is to be added; k counts elements, also of operands in pairs.
     static func multiply(
         _ m: Int, _ n: Int, _ k: Int, _ a: LeftOperand, _ b: RightOperand, into c: UnsafeMutablePointer<Float>, stride: Int,
         adding addends: Addends = Addends()
     ) {
         Compute.count(m, n, k)
         if Compute.backend == .own {
+            precondition(a.isPaired == b.isPaired, "operands of different precision")
             var left = a.kernelOperand
-            pw_multiply_panels(&left, b.pointer, b.stride, c, stride, m, n, k, addends.bias, addends.residual)
+            let depth = a.isPaired ? (k + 1) / 2 : k
+            pw_multiply_panels(&left, b.pointer, b.stride, c, stride, m, n, depth, addends.bias, addends.residual)
             return
         }
-        precondition(a.lines == nil, "libraries multiply plain matrices only")
+        precondition(a.lines == nil && !a.isPaired, "libraries multiply plain matrices only")
         let plain = scratch(6, k * n)
         pw_unpack(b.pointer, b.stride, k, n, plain)
         let started = start(c, rows: m, columns: n, stride: stride, addends)

@@ -5,6 +5,8 @@ private import Synchronization
 struct WeightProduct {
     let weight: Weight
     let direction: Weight.Direction
+    /// Both operands are pairs of bf16; the weight has an even depth then.
+    var isPaired = false
     /// The whole weight in panels, block of channels by block of channels.
     var kept: Tensor?
 
@@ -16,7 +18,7 @@ struct WeightProduct {
     /// Channels of a block.
     private var blockDepth: Int {
         let taps = weight.rows(direction, block: 1)
-        return taps == 1 ? Self.blockRows : max(1, min(32, Self.blockRows / taps))
+        return taps == 1 ? Self.blockRows : max(2, min(32, Self.blockRows / taps / 2 * 2))
     }
 
     /// Rows x columns of C on the calling thread, `left` giving the left operand for a range of channels.
@@ -44,24 +46,37 @@ struct WeightProduct {
     }
 
     private func panels(_ depth: Range<Int>, _ columns: Range<Int>, rows: Int) -> RightOperand {
-        let stride = rows * Product.panelWidth
+        let unit = isPaired ? 2 : 1, stride = rows / unit * Product.panelWidth
         if let kept {
-            let before = Product.panelFloats(depth: weight.rows(direction, block: depth.lowerBound), columns: weight.width(direction))
-            return RightOperand(pointer: kept.pointer + before + columns.lowerBound * rows, stride: stride)
+            let place = keptFloats(before: depth.lowerBound) + columns.lowerBound * rows / unit
+            return RightOperand(pointer: kept.pointer + place, stride: stride, isPaired: isPaired)
         }
-        let panels = scratch(0, Product.panelFloats(depth: rows, columns: columns.count))
-        weight.pack(direction, depth: depth, columns: columns, into: panels)
-        return RightOperand(pointer: panels, stride: stride)
+        let panels = scratch(2, Product.panelFloats(depth: rows / unit, columns: columns.count))
+        pack(depth, columns, rows: rows, into: panels)
+        return RightOperand(pointer: panels, stride: stride, isPaired: isPaired)
+    }
+
+    /// Where the blocks from channel `depth` on stand among those that are kept.
+    private func keptFloats(before depth: Int) -> Int {
+        Product.panelFloats(depth: weight.rows(direction, block: depth), columns: weight.width(direction)) / (isPaired ? 2 : 1)
+    }
+
+    private func pack(_ depth: Range<Int>, _ columns: Range<Int>, rows: Int, into panels: UnsafeMutablePointer<Float>) {
+        guard isPaired else { return weight.pack(direction, depth: depth, columns: columns, into: panels) }
+        let wide = scratch(0, Product.panelFloats(depth: rows, columns: columns.count))
+        weight.pack(direction, depth: depth, columns: columns, into: wide)
+        Product.pair(wide, count: Product.panelCount(columns.count), rows: rows, into: panels)
     }
 
     /// All blocks of the weight, one behind the other.
     fileprivate func packWhole() -> Tensor {
         let (total, width) = (weight.depth(direction), weight.width(direction)), block = blockDepth
-        let result = Tensor(uninitialized: [Product.panelFloats(depth: weight.rows(direction, block: total), columns: width)])
+        let result = Tensor(uninitialized: [keptFloats(before: total)])
         parallel((total + block - 1) / block) { index in
             let depth = index * block..<min(total, (index + 1) * block)
-            let before = Product.panelFloats(depth: weight.rows(direction, block: depth.lowerBound), columns: width)
-            weight.pack(direction, depth: depth, columns: 0..<width, into: result.pointer + before)
+            pack(
+                depth, 0..<width, rows: weight.rows(direction, block: depth.count),
+                into: result.pointer + keptFloats(before: depth.lowerBound))
         }
         return result
     }
@@ -74,24 +89,24 @@ final class KeptPanels: Sendable {
     private static let largest = 1 << 19
 
     private let weight: Weight
+    private let precision: ProductPrecision
     private let kept = Mutex<(forward: Tensor?, turned: Tensor?)>((nil, nil))
 
-    init(_ weight: Weight) { self.weight = weight }
+    init(_ weight: Weight, _ precision: ProductPrecision) { (self.weight, self.precision) = (weight, precision) }
 
     func product(_ direction: Weight.Direction) -> WeightProduct {
-        let plain = WeightProduct(weight: weight, direction: direction)
+        var plain = WeightProduct(weight: weight, direction: direction)
+        if case .tap = direction { return plain }
+        plain.isPaired = precision.pairs(weight.depth(direction))
         guard weight.count <= Self.largest, Compute.memory == .fast else { return plain }
-        let panels: Tensor? = kept.withLock { kept in
-            switch direction {
-            case .forward:
+        plain.kept = kept.withLock { kept in
+            if case .forward = direction {
                 kept.forward = kept.forward ?? plain.packWhole()
                 return kept.forward
-            case .turned:
-                kept.turned = kept.turned ?? plain.packWhole()
-                return kept.turned
-            case .tap: return nil
             }
+            kept.turned = kept.turned ?? plain.packWhole()
+            return kept.turned
         }
-        return WeightProduct(weight: weight, direction: direction, kept: panels)
+        return plain
     }
 }

@@ -7,6 +7,8 @@ package struct InversionError: Error, Sendable, Equatable, CustomStringConvertib
         case input
         /// A prompt or a word that the user wrote cannot be used.
         case prompt
+        /// This machine cannot compute it; another may.
+        case machine
         /// The numbers went wrong (not finite, or nothing to learn from).
         case numeric
         /// The caller asked to stop.

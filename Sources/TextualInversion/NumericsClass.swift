@@ -19,6 +19,7 @@ package enum NumericsClass {
         probe.elements()
         probe.functions()
         probe.optimizer()
+        if ProductPrecision.hasFastBF16 { probe.bf16() }
         return probe.digest
     }
 }
@@ -59,18 +60,18 @@ private struct Probe {
     }
 
     /// Sizes as they come in Stable Diffusion and odd ones, so that the library's kernels for edges are in it.
-    mutating func products() {
+    mutating func products(_ precision: ProductPrecision = .f32) {
         for (rows, inputs, outputs) in [
             (77, 768, 768), (154, 320, 1280), (64, 1280, 320), (1, 320, 1280), (13, 7, 5), (256, 40, 96), (2, 768, 33),
         ] {
-            let layer = Linear(weight: Weight(draw([outputs, inputs], scale: 1 / Float(inputs).squareRoot())), bias: draw([outputs]))
+            let layer = Linear(weight: Weight(draw([outputs, inputs], scale: 1 / Float(inputs).squareRoot())), bias: draw([outputs]), precision: precision)
             let input = draw([rows, inputs])
             let output = layer.forward(input)
             add(output, layer.inputGradient(output, adding: input))
         }
     }
 
-    mutating func convolutions() {
+    mutating func convolutions(_ precision: ProductPrecision = .f32) {
         let all: [(shape: [Int], outputs: Int, kernel: Int, stride: Int)] = [
             ([1, 16, 16, 64], 96, 3, 1), ([1, 8, 8, 320], 160, 3, 1), ([2, 9, 7, 24], 33, 3, 2), ([1, 16, 16, 4], 32, 3, 1),
             ([1, 16, 16, 32], 4, 3, 1), ([1, 8, 8, 64], 64, 1, 1), ([1, 30, 28, 64], 48, 3, 1),
@@ -79,16 +80,23 @@ private struct Probe {
             let depth = kernel * kernel * shape[3]
             let layer = Convolution(
                 weight: Weight(draw([outputs, kernel, kernel, shape[3]], scale: 1 / Float(depth).squareRoot())), bias: draw([outputs]),
-                stride: stride, padding: Padding(kernel / 2))
+                stride: stride, padding: Padding(kernel / 2), precision: precision)
             let output = layer.forward(draw(shape), sampleBias: draw([shape[0], outputs]))
             add(output, layer.inputGradient(output, inputShape: shape))
         }
     }
 
-    mutating func attention() {
+    /// What a study with that precision is computed by.
+    mutating func bf16() {
+        products(.bf16)
+        convolutions(.bf16)
+        attention(.bf16)
+    }
+
+    mutating func attention(_ precision: ProductPrecision = .f32) {
         let all = [(1, 300, 300, 2, 40, false), (2, 77, 77, 4, 64, true), (1, 256, 77, 4, 80, false), (1, 64, 520, 1, 160, false)]
         for (samples, queries, keys, heads, depth, isCausal) in all {
-            let layer = Attention(heads: heads, isCausal: isCausal)
+            let layer = Attention(heads: heads, isCausal: isCausal, precision: precision)
             var saved: Attention.Saved?
             let output = layer.forward(
                 query: draw([samples, queries, heads * depth]), key: draw([samples, keys, heads * depth]),

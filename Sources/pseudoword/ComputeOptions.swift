@@ -3,6 +3,7 @@ import ArgumentParser
 import Foundation
 import StableDiffusion
 import StarterModel
+import Studies
 import Tensors
 
 /// How much memory to take for speed.
@@ -28,6 +29,7 @@ struct ComputeOptions: ParsableArguments {
 }
 
 extension Compute.Memory: ExpressibleByArgument {}
+extension Precision: ExpressibleByArgument {}
 
 /// The model folder that a user's word for a model means.
 enum ModelLocation {

@@ -73,7 +73,7 @@ struct Main {
             default: .failed
             }
         case let error as StudyError: error.code == .notFound ? .notFound : .usage
-        case let error as InversionError: error.code == .prompt ? .usage : .failed
+        case let error as InversionError: [.prompt, .machine].contains(error.code) ? .usage : .failed
         case let error as ModelError: error.code == .notFound ? .notFound : .failed
         case let error as ModelFileError: error.code == .notFound ? .notFound : .failed
         case let error as PictureError: error.code == .notFound ? .notFound : .failed

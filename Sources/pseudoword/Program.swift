@@ -11,7 +11,7 @@ enum Program {
     /// The kind of CPU and the settings that the bits of a result depend on.
     ///
     /// Threads are not among them.
-    static var computeDescription: String { "\(processor); f32; \(Compute.description)" }
+    static var computeDescription: String { "\(processor); \(Compute.description)" }
 
     private static var processor: String {
         let text = (try? String(contentsOfFile: "/proc/cpuinfo", encoding: .utf8)) ?? ""

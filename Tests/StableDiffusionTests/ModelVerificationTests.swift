@@ -25,6 +25,28 @@ struct ModelVerificationTests {
         for result in results { #expect(result.relativeError <= result.tolerance / 10, "\(result)") }
     }
 
+    /// By the processor's own instruction or by what stands in for it.
+    @Test(arguments: ["sd1-square", "sd1-odd", "sd1-three", "sd2-square", "sd2-odd", "sd2-three", "starter"])
+    func bf16ComputesAboutWhatPyTorchComputesInF32(_ reference: String) throws {
+        let model = reference == "starter" ? ModelFixtures.starter : try ModelFixtures.model(String(reference.prefix(3)))
+        let results = try ModelVerification(
+            model: model, reference: ModelFixtures.path("\(reference).safetensors"), precision: .bf16
+        ).run()
+        #expect(results.filter { ["noise_prediction", "embedding_gradient"].contains($0.name) }.count == 2)
+        for result in results { #expect(result.passes && result.cosine > 0.999, "\(result)") }
+        // It is not f32 under another name.
+        #expect(results.contains { $0.name == "noise_prediction" && $0.relativeError > 1e-3 })
+    }
+
+    /// What is not kept is computed again by the same instructions.
+    @Test func littleMemoryDoesNotChangeABit() throws {
+        let verification = try ModelVerification(model: ModelFixtures.starter, reference: ModelFixtures.path("starter.safetensors"))
+        let fast = try verification.run().map(\.relativeError)
+        defer { Compute.memory = .fast }
+        Compute.memory = .lean
+        #expect(try verification.run().map(\.relativeError) == fast)
+    }
+
     @Test func theNumberOfThreadsDoesNotChangeABit() throws {
         let verification = try ModelVerification(model: ModelFixtures.model("sd1"), reference: ModelFixtures.path("sd1-odd.safetensors"))
         defer { Compute.setThreads(1) }

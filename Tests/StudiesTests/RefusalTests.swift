@@ -103,7 +103,7 @@ import Testing
     }
 
     @Test(arguments: [
-        ("search: {method: sobol}", "search.method"), ("training: {precision: bf16}", "training.precision"),
+        ("search: {method: sobol}", "search.method"), ("training: {precision: f16}", "training.precision"),
     ])
     func laterKeysAreNamedAsSuch(yaml: String, key: String) {
         let line = refusal(smallest + yaml)

@@ -32,9 +32,9 @@ void pw_keep_freed_memory(void);
 /// The peak resident memory of this process in bytes.
 uint64_t pw_peak_resident_bytes(void);
 
-// --- Kernels (kernels.c chooses avx512, avx2 or baseline once) -----------------------------------------------------------
+// --- Kernels (kernels.c chooses a variant once) -----------------------------------------------------------
 
-/// The variant in use: "avx512", "avx2" or "baseline". The environment variable PSEUDOWORD_CPU forces one.
+/// The variant in use: "avx512bf16", "avx512", "avx2" or "baseline". The environment variable PSEUDOWORD_CPU forces one.
 const char *pw_variant(void);
 
 typedef enum { PW_ACTIVATION_NONE = 0, PW_ACTIVATION_SILU = 1, PW_ACTIVATION_GELU = 2, PW_ACTIVATION_QUICK_GELU = 3 } pw_activation;
@@ -124,12 +124,20 @@ void pw_unpack(const float *packed, size_t panel_stride, size_t k, size_t n, flo
 
 /// The left operand A[m, k]: rows `stride` apart in lines of `line` rows (0: all in one) that are `line_stride` apart, or with `by_columns`
 /// element (i, j) at j stride + i. With several segments a row is made of as many pieces of equal length, piece s at offsets[s].
+/// With `is_paired` all elements of A and B are pairs of bf16, neighbours along k, the first in the lower half; strides and k count pairs.
 typedef struct {
     const float *start;
     size_t stride, line, line_stride, segments;
     const size_t *offsets;
-    int by_columns;
+    int by_columns, is_paired;
 } pw_left;
+
+/// Whether products of pairs run by the processor's own instruction; otherwise they give about the same and are slow.
+int32_t pw_has_bf16(void);
+/// Rounds to bf16, to nearest even; NaN stays NaN.
+void pw_round_bf16(const float *x, uint16_t *out, size_t n);
+/// Rows [k, width] become pairs of rows [(k + 1) / 2, width]: rows 2i and 2i + 1, or zero where the last has none. Row strides as given.
+void pw_pair_rows(const float *x, size_t stride, size_t k, size_t width, uint32_t *out, size_t out_stride);
 
 /// C[m, n] = A B (+ bias[n]) (+ residual, of C's layout; it may be C), with B in panels.
 void pw_multiply_panels(const pw_left *left, const float *packed, size_t panel_stride, float *c, size_t c_stride, size_t m, size_t n, size_t k,

@@ -20,14 +20,14 @@ package final class InversionTrainer: Trainer {
     private let kept = Mutex(Kept())
 
     private struct Kept {
-        var model: (path: String, loaded: LoadedModel)?
+        var model: (path: String, precision: ProductPrecision, loaded: LoadedModel)?
         var data: (shards: [URL], flips: Bool, set: LatentDataSet)?
         /// By the study's key, the oldest first.
         var sessions: [(key: String, session: InversionSession)] = []
     }
 
     /// - Parameters:
-    ///   - cpu: the kind of CPU and the settings that the bits depend on.
+    ///   - cpu: the kind of CPU and the settings that the bits depend on; the precision is added to it.
     ///   - locate: the folder that a study's `model` means on this machine.
     package init(cpu: String, locate: @escaping @Sendable (String) throws -> ModelFolder) {
         self.cpu = cpu
@@ -52,7 +52,7 @@ package final class InversionTrainer: Trainer {
             return SegmentOutcome(
                 state: TrainingState(segment.state), history: segment.history.map(HistoryRow.init),
                 evaluations: segment.evaluations.map(EvaluationRow.init), modelDigest: Self.bytes(session.modelDigest),
-                dataDigest: Self.bytes(session.dataDigest), cpu: cpu, finished: segment.isFinished)
+                dataDigest: Self.bytes(session.dataDigest), cpu: "\(cpu); \(session.precision.rawValue)", finished: segment.isFinished)
         }
     }
 
@@ -62,7 +62,8 @@ package final class InversionTrainer: Trainer {
             let initial = request.vectors == nil ? session.initialState() : nil
             let vectors = request.vectors?.values ?? initial?.vectors ?? []
             var outcome = SliceOutcome(
-                losses: [], modelDigest: Self.bytes(session.modelDigest), dataDigest: Self.bytes(session.dataDigest), cpu: cpu)
+                losses: [], modelDigest: Self.bytes(session.modelDigest), dataDigest: Self.bytes(session.dataDigest),
+                cpu: "\(cpu); \(session.precision.rawValue)")
             outcome.initial = initial.map { VectorRows(count: $0.rows, width: $0.width, values: $0.vectors) }
             switch request.kind {
             case .gradient:
@@ -105,7 +106,7 @@ package final class InversionTrainer: Trainer {
         if let shards = request.shards {
             let data = try dataSet(shards, flips: study.data.flip > 0)
             if isCancelled() { throw InversionError(.cancelled, "stopped while the model was being read") }
-            session = try InversionSession(study: study, model: model(study.model), dataSet: data)
+            session = try InversionSession(study: study, model: model(study.model, study.training.precision.ofProducts()), dataSet: data)
         } else {
             session = try InversionSession(study: study, folder: locate(study.model), isCancelled: isCancelled)
         }
@@ -116,13 +117,13 @@ package final class InversionTrainer: Trainer {
         return session
     }
 
-    private func model(_ name: String) throws -> LoadedModel {
+    private func model(_ name: String, _ precision: ProductPrecision) throws -> LoadedModel {
         let folder = try locate(name)
-        if let known = kept.withLock({ $0.model }), known.path == folder.path { return known.loaded }
+        if let known = kept.withLock({ $0.model }), known.path == folder.path, known.precision == precision { return known.loaded }
         // The old one goes first: two models may not fit.
         kept.withLock { $0 = Kept() }
-        let loaded = try LoadedModel(folder)
-        kept.withLock { $0.model = (folder.path, loaded) }
+        let loaded = try LoadedModel(folder, precision)
+        kept.withLock { $0.model = (folder.path, precision, loaded) }
         return loaded
     }
 
@@ -161,6 +162,7 @@ package final class InversionTrainer: Trainer {
         case let error as InversionError:
             switch error.code {
             case .input, .prompt: SegmentFailure(.input, error.description)
+            case .machine: SegmentFailure(.unable, error.description)
             case .numeric: SegmentFailure(.numeric, error.description)
             case .cancelled: SegmentFailure(.internal, error.description)
             }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 private import Foundation
 private import ModelFiles
+package import Tensors
 
 /// A Stable Diffusion 1.x or 2.x model in diffusers layout; its parts are read when they are asked for.
 package struct ModelFolder: Sendable {
@@ -52,12 +53,13 @@ package struct ModelFolder: Sendable {
         return encoder
     }
 
-    package func unet() throws -> UNet { try unet(readsValues: true) }
+    /// - Parameter precision: of its products; norms, sums and everything else are f32.
+    package func unet(_ precision: ProductPrecision = .f32) throws -> UNet { try unet(readsValues: true, precision) }
 
-    private func unet(readsValues: Bool) throws -> UNet {
+    private func unet(readsValues: Bool, _ precision: ProductPrecision) throws -> UNet {
         let configuration = try unetConfiguration()
         let parameters = try FileParameters(path: weights("unet", ["diffusion_pytorch_model"]), readsValues: readsValues)
-        let unet = try UNet(configuration, Parameters(parameters))
+        let unet = try UNet(configuration, Parameters(parameters, precision: precision))
         try parameters.refuseUnused()
         let width = try textEncoderConfiguration().width
         guard configuration.contextWidth == width else {
@@ -87,7 +89,7 @@ package struct ModelFolder: Sendable {
     /// No weights are read.
     package func checkWeights() throws {
         _ = try textEncoder(readsValues: false)
-        _ = try unet(readsValues: false)
+        _ = try unet(readsValues: false, .f32)
         _ = try autoencoderEncoder(readsValues: false)
     }
 

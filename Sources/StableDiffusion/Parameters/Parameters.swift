@@ -5,15 +5,19 @@ package import Tensors
 package struct Parameters {
     private let source: any ParameterSource
     private let path: String
+    /// How the layers made from here multiply.
+    package let precision: ProductPrecision
 
-    package init(_ source: any ParameterSource, path: String = "") {
+    package init(_ source: any ParameterSource, path: String = "", precision: ProductPrecision = .f32) {
         self.source = source
         self.path = path
+        self.precision = precision
     }
 
     /// The place `component` below this one.
     package static func / (parent: Parameters, component: String) -> Parameters {
-        Parameters(parent.source, path: parent.path.isEmpty ? component : parent.path + "." + component)
+        Parameters(
+            parent.source, path: parent.path.isEmpty ? component : parent.path + "." + component, precision: parent.precision)
     }
 
     package static func / (parent: Parameters, index: Int) -> Parameters { parent / String(index) }
@@ -27,18 +31,19 @@ package struct Parameters {
 
     /// `weight` [outputs, inputs] and `bias` [outputs] of this place.
     package func linear(inputs: Int, outputs: Int, bias: Bool = true) throws -> Linear {
-        try Linear(weight: weight("weight", [outputs, inputs]), bias: bias ? tensor("bias", [outputs]) : nil)
+        try Linear(weight: weight("weight", [outputs, inputs]), bias: bias ? tensor("bias", [outputs]) : nil, precision: precision)
     }
 
     /// A 1x1 convolution read as a linear layer over channels: `weight` [outputs, inputs, 1, 1].
     package func pointwise(inputs: Int, outputs: Int) throws -> Linear {
-        try Linear(weight: weight("weight", [outputs, inputs, 1, 1]), bias: tensor("bias", [outputs]))
+        try Linear(weight: weight("weight", [outputs, inputs, 1, 1]), bias: tensor("bias", [outputs]), precision: precision)
     }
 
     /// `weight` [outputs, inputs, kernel, kernel] and `bias`.
     package func convolution(inputs: Int, outputs: Int, kernel: Int, stride: Int = 1, padding: Padding) throws -> Convolution {
         try Convolution(
-            weight: weight("weight", [outputs, inputs, kernel, kernel]), bias: tensor("bias", [outputs]), stride: stride, padding: padding)
+            weight: weight("weight", [outputs, inputs, kernel, kernel]), bias: tensor("bias", [outputs]), stride: stride, padding: padding,
+            precision: precision)
     }
 
     package func groupNorm(channels: Int, groups: Int, epsilon: Float, activation: Activation = .none) throws -> GroupNorm {

@@ -35,7 +35,7 @@ struct TransformerBlock: Sendable {
         norm3 = try (parameters / "norm3").layerNorm(width: width, epsilon: 1e-5)
         widen = try (parameters / "ff" / "net" / 0 / "proj").linear(inputs: width, outputs: 8 * width)
         narrow = try (parameters / "ff" / "net" / 2).linear(inputs: 4 * width, outputs: width)
-        attention = Attention(heads: heads)
+        attention = Attention(heads: heads, precision: parameters.precision)
     }
 
     /// [N, T, width] with the prompt [N, 77, contextWidth] -> [N, T, width].

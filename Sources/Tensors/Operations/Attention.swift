@@ -16,16 +16,16 @@ package struct Attention: Sendable {
     package let heads: Int
     /// Each token sees itself and what comes before it.
     package let isCausal: Bool
+    private let precision: ProductPrecision
 
-    package init(heads: Int, isCausal: Bool = false) {
+    package init(heads: Int, isCausal: Bool = false, precision: ProductPrecision = .f32) {
         precondition(heads > 0)
         self.heads = heads
         self.isCausal = isCausal
+        self.precision = precision
     }
 
     private static let queryBlock = 128, keyBlock = 256
-    /// The distance of rows of scores: not a power of two, which would put a column of them into few lines of the first cache.
-    private static let scoreStride = keyBlock + 16
     /// Keys whose gradients one task computes; each such task has a part of the queries' gradient, and the parts are added in order.
     private static let keyChunk = 1024
 
@@ -39,27 +39,29 @@ package struct Attention: Sendable {
         let shape = sizes(query, key, value), channels = shape.channels
         let output = Tensor(uninitialized: query.shape)
         let logSumExp = Tensor(uninitialized: [shape.samples, heads, shape.queries])
-        let keys = HeadPanels(key, heads: heads, isTransposed: true), values = HeadPanels(value, heads: heads, isTransposed: false)
+        let isPaired = precision.pairs(shape.depth), queries = LeftRows(query, isPaired: isPaired)
+        let keys = HeadPanels(key, heads: heads, isTransposed: true, isPaired: isPaired)
+        let values = HeadPanels(value, heads: heads, isTransposed: false, isPaired: isPaired)
         let blocks = (shape.queries + Self.queryBlock - 1) / Self.queryBlock
         parallel(shape.samples * heads * blocks) { task in
             let (pair, block) = (task / blocks, task % blocks)
             let rows = block * Self.queryBlock..<min(shape.queries, (block + 1) * Self.queryBlock)
             let at = shape.queryOffset(pair) + rows.lowerBound * channels
-            let (q, o) = (query.pointer + at, output.pointer + at)
-            let scores = scratch(0, Self.queryBlock * Self.scoreStride), state = scratch(1, 3 * Self.queryBlock)
+            let o = output.pointer + at
+            let scores = scratch(0, Self.queryBlock * ScoreBlock.stride), state = scratch(1, 3 * Self.queryBlock)
             let (maximum, sum, correction) = (state, state + Self.queryBlock, state + 2 * Self.queryBlock)
             for row in 0..<rows.count { (maximum[row], sum[row]) = (-.infinity, 0) }
             let end = isCausal ? min(shape.keys, rows.upperBound) : shape.keys
             for start in stride(from: 0, to: end, by: Self.keyBlock) {
                 let columns = start..<min(end, start + Self.keyBlock)
                 Product.multiply(
-                    rows.count, columns.count, shape.depth, LeftOperand(pointer: q, stride: channels), keys.columns(pair, from: start),
-                    into: scores, stride: Self.scoreStride)
+                    rows.count, columns.count, shape.depth, queries.at(at, stride: channels), keys.columns(pair, from: start),
+                    into: scores, stride: ScoreBlock.stride)
                 if isCausal { hideFuture(scores, rows: rows, columns: columns) }
-                pw_softmax_block(scores, rows.count, columns.count, Self.scoreStride, shape.scale, maximum, sum, correction)
+                pw_softmax_block(scores, rows.count, columns.count, ScoreBlock.stride, shape.scale, maximum, sum, correction)
                 if start > 0 { pw_scale_rows(o, correction, rows.count, shape.depth, channels) }
                 Product.multiply(
-                    rows.count, shape.depth, columns.count, LeftOperand(pointer: scores, stride: Self.scoreStride),
+                    rows.count, shape.depth, columns.count, ScoreBlock(scores, rows.count, columns.count, isPaired).byRows(),
                     values.rows(pair, from: start), into: o, stride: channels,
                     adding: Addends(residual: start > 0 ? UnsafePointer(o) : nil))
             }
@@ -86,7 +88,9 @@ package struct Attention: Sendable {
         let pairs = shape.samples * heads, chunks = (shape.keys + Self.keyChunk - 1) / Self.keyChunk
         let queryParts = needsQuery ? (0..<chunks).map { _ in Tensor(zeros: query.shape) } : []
         let keyGradient = Tensor(zeros: key.shape), valueGradient = Tensor(zeros: value.shape)
-        let panels = GradientPanels(saved, outputGradient, heads: heads, needsQuery: needsQuery)
+        let isPaired = precision.pairs(shape.depth)
+        let queries = LeftRows(query, isPaired: isPaired), outputRows = LeftRows(outputGradient, isPaired: isPaired)
+        let panels = GradientPanels(saved, outputGradient, heads: heads, needsQuery: needsQuery, isPaired: isPaired)
         let delta = Tensor(uninitialized: [pairs, shape.queries])
         parallel(pairs) { pair in
             let at = shape.queryOffset(pair)
@@ -98,7 +102,7 @@ package struct Attention: Sendable {
         parallel(pairs * chunks) { task in
             let (pair, chunk) = (task / chunks, task % chunks)
             let keyBase = shape.keyOffset(pair), chunkEnd = min(shape.keys, (chunk + 1) * Self.keyChunk)
-            let p = scratch(0, Self.queryBlock * Self.scoreStride), dp = scratch(1, Self.queryBlock * Self.scoreStride)
+            let p = scratch(0, Self.queryBlock * ScoreBlock.stride), dp = scratch(1, Self.queryBlock * ScoreBlock.stride)
             for first in stride(from: 0, to: shape.queries, by: Self.queryBlock) {
                 let rows = first..<min(shape.queries, first + Self.queryBlock), at = shape.queryOffset(pair) + first * channels
                 let state = pair * shape.queries + first
@@ -106,26 +110,26 @@ package struct Attention: Sendable {
                 for start in stride(from: chunk * Self.keyChunk, to: end, by: Self.keyBlock) {
                     let columns = start..<min(end, start + Self.keyBlock), count = columns.count
                     /// Adds a block of scores, transposed, times rows of a head.
-                    func addKeys(_ scores: UnsafePointer<Float>, _ right: HeadPanels, to gradient: Tensor) {
+                    func addKeys(_ scores: UnsafeMutablePointer<Float>, _ right: HeadPanels, to gradient: Tensor) {
                         let target = gradient.pointer + keyBase + start * channels
                         Product.multiply(
-                            count, shape.depth, rows.count, LeftOperand(pointer: scores, stride: Self.scoreStride, isColumnMajor: true),
+                            count, shape.depth, rows.count, ScoreBlock(scores, rows.count, count, isPaired).byColumns(),
                             right.rows(pair, from: first), into: target, stride: channels, adding: Addends(residual: UnsafePointer(target)))
                     }
                     Product.multiply(
-                        rows.count, count, shape.depth, LeftOperand(pointer: query.pointer + at, stride: channels),
-                        panels.keyColumns.columns(pair, from: start), into: p, stride: Self.scoreStride)
+                        rows.count, count, shape.depth, queries.at(at, stride: channels),
+                        panels.keyColumns.columns(pair, from: start), into: p, stride: ScoreBlock.stride)
                     if isCausal { hideFuture(p, rows: rows, columns: columns) }
-                    pw_probabilities(p, saved.logSumExp.pointer + state, rows.count, count, Self.scoreStride, shape.scale)
+                    pw_probabilities(p, saved.logSumExp.pointer + state, rows.count, count, ScoreBlock.stride, shape.scale)
                     addKeys(p, panels.outputRows, to: valueGradient)
                     Product.multiply(
-                        rows.count, count, shape.depth, LeftOperand(pointer: outputGradient.pointer + at, stride: channels),
-                        panels.valueColumns.columns(pair, from: start), into: dp, stride: Self.scoreStride)
-                    pw_score_gradient(p, dp, delta.pointer + state, rows.count, count, Self.scoreStride, shape.scale)
+                        rows.count, count, shape.depth, outputRows.at(at, stride: channels),
+                        panels.valueColumns.columns(pair, from: start), into: dp, stride: ScoreBlock.stride)
+                    pw_score_gradient(p, dp, delta.pointer + state, rows.count, count, ScoreBlock.stride, shape.scale)
                     if let keyRows = panels.keyRows {
                         let target = queryParts[chunk].pointer + at
                         Product.multiply(
-                            rows.count, shape.depth, count, LeftOperand(pointer: dp, stride: Self.scoreStride), keyRows.rows(pair, from: start),
+                            rows.count, shape.depth, count, ScoreBlock(dp, rows.count, count, isPaired).byRows(), keyRows.rows(pair, from: start),
                             into: target, stride: channels, adding: Addends(residual: UnsafePointer(target)))
                     }
                     addKeys(dp, panels.queryRows, to: keyGradient)
@@ -161,7 +165,7 @@ package struct Attention: Sendable {
     }
 
     private func hideFuture(_ scores: UnsafeMutablePointer<Float>, rows: Range<Int>, columns: Range<Int>) {
-        let scoreStride = Self.scoreStride
+        let scoreStride = ScoreBlock.stride
         for (index, row) in rows.enumerated() where row + 1 < columns.upperBound {
             for column in max(columns.lowerBound, row + 1)..<columns.upperBound {
                 scores[index * scoreStride + column - columns.lowerBound] = -.infinity

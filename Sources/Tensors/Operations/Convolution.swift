@@ -23,6 +23,7 @@ package struct Convolution: Sendable {
     package let bias: Tensor?
     package let stride: Int
     package let padding: Padding
+    private let precision: ProductPrecision
     private let winograd: WinogradWeight
     private let packed: PackedConvolution
     private let panels: KeptPanels
@@ -34,17 +35,18 @@ package struct Convolution: Sendable {
     package var kernelWidth: Int { weight.kernelWidth }
     package var inputs: Int { weight.inputs }
 
-    package init(weight: Weight, bias: Tensor? = nil, stride: Int = 1, padding: Padding) {
+    package init(weight: Weight, bias: Tensor? = nil, stride: Int = 1, padding: Padding, precision: ProductPrecision = .f32) {
         precondition(stride >= 1)
         precondition(bias.map { $0.shape == [weight.outputs] } ?? true, "bias \(bias?.shape ?? []) for \(weight.outputs) outputs")
         self.weight = weight
         self.bias = bias
         self.stride = stride
         self.padding = padding
+        self.precision = precision
         winograd = WinogradWeight(weight)
         packed = PackedConvolution(weight)
-        panels = KeptPanels(weight)
-        asLinear = weight.taps == 1 && stride == 1 && padding == Padding(0) ? Linear(weight: weight, bias: bias) : nil
+        panels = KeptPanels(weight, precision)
+        asLinear = weight.taps == 1 && stride == 1 && padding == Padding(0) ? Linear(weight: weight, bias: bias, precision: precision) : nil
     }
 
     /// The shape [N, H', W', outputs] that an input of shape [N, H, W, inputs] gives.
@@ -130,7 +132,7 @@ package struct Convolution: Sendable {
     }
 
     private func usesWinograd(inputs: Int, outputShape: [Int]) -> Bool {
-        kernelHeight == 3 && kernelWidth == 3 && stride == 1 && Winograd.pays(outputShape: outputShape, inputs: inputs)
+        kernelHeight == 3 && kernelWidth == 3 && stride == 1 && Winograd.pays(outputShape: outputShape, inputs: inputs, precision)
     }
 
     private func combinedBias(_ sampleBias: Tensor) -> Tensor {

@@ -33,36 +33,42 @@ struct ConvolutionJob {
     private func multiplyLines(_ product: WeightProduct) {
         let weight = product.weight, (lines, line) = (outputShape[1], outputShape[2])
         let (height, span) = ((lines - 1) * stride + weight.kernelHeight, ((line - 1) * stride + weight.kernelWidth) * channels)
-        let picture = bordered(height: height, span: span)
-        let offsets = (0..<weight.taps).map { $0 / weight.kernelWidth * span + $0 % weight.kernelWidth * channels }
+        let unit = product.isPaired ? 2 : 1, picture = bordered(height: height, span: span, isPaired: product.isPaired)
+        let offsets = (0..<weight.taps).map { ($0 / weight.kernelWidth * span + $0 % weight.kernelWidth * channels) / unit }
         let grid = ProductGrid(rows: pixels, columns: width, depth: weight.taps * channels, maximumRows: Self.mostRows, unit: line)
         offsets.withUnsafeBufferPointer { offsets in
             grid.run(outputShape[0]) { sample, rows, columns in
-                let start = picture.pointer + (sample * height + rows.lowerBound / line * stride) * span
+                let start = picture.pointer + (sample * height + rows.lowerBound / line * stride) * span / unit
                 run(product, sample, rows, columns) { block in
                     LeftOperand(
-                        pointer: start + block.lowerBound, stride: stride * channels,
-                        lines: LeftOperand.Lines(length: line, stride: stride * span, offsets: offsets))
+                        pointer: start + block.lowerBound / unit, stride: stride * channels / unit,
+                        lines: LeftOperand.Lines(length: line, stride: stride * span / unit, offsets: offsets),
+                        isPaired: product.isPaired)
                 }
             }
         }
     }
 
-    /// [N, height, span]: the input with zeros around it.
-    private func bordered(height: Int, span: Int) -> Tensor {
-        let samples = inputShape[0], left = padding.left * channels
-        let copied = max(0, min(inputShape[2] * channels, span - left)), inputSpan = inputShape[2] * channels
-        let result = Tensor(uninitialized: [samples, height, span])
+    /// [N, height, span]: the input with zeros around it, as f32 or bf16.
+    private func bordered(height: Int, span: Int, isPaired: Bool) -> Tensor {
+        let samples = inputShape[0], left = padding.left * channels, inputSpan = inputShape[2] * channels
+        let copied = max(0, min(inputSpan, span - left))
+        let result = Tensor(uninitialized: [samples * height * span / (isPaired ? 2 : 1)])
         parallelRanges(samples * height, minimum: max(1, 32768 / span)) { range in
             for index in range {
-                let target = result.pointer + index * span, y = index % height - padding.top
-                guard y >= 0 && y < inputShape[1] else {
-                    target.update(repeating: 0, count: span)
-                    continue
+                let y = index % height - padding.top, source = input + (index / height * inputShape[1] + y) * inputSpan
+                let count = y >= 0 && y < inputShape[1] ? copied : 0
+                if isPaired {
+                    let target = result.halves + index * span
+                    target.update(repeating: 0, count: left)
+                    pw_round_bf16(source, target + left, count)
+                    (target + left + count).update(repeating: 0, count: span - left - count)
+                } else {
+                    let target = result.pointer + index * span
+                    target.update(repeating: 0, count: left)
+                    (target + left).update(from: source, count: count)
+                    (target + left + count).update(repeating: 0, count: span - left - count)
                 }
-                target.update(repeating: 0, count: left)
-                (target + left).update(from: input + (index / height * inputShape[1] + y) * inputSpan, count: copied)
-                (target + left + copied).update(repeating: 0, count: span - left - copied)
             }
         }
         return result
@@ -82,7 +88,11 @@ struct ConvolutionJob {
                     input, patches, inputShape[1], inputShape[2], channels, outputShape[1], outputShape[2], weight.kernelHeight,
                     weight.kernelWidth, stride, padding.top, padding.left, sample * pixels + rows.lowerBound, rows.count, block.lowerBound,
                     block.count)
-                return LeftOperand(pointer: patches, stride: taps * block.count)
+                let length = taps * block.count
+                guard product.isPaired else { return LeftOperand(pointer: patches, stride: length) }
+                let rounded = scratch(3, rows.count * length / 2)
+                pw_round_bf16(patches, rounded.halves, rows.count * length)
+                return LeftOperand(pointer: rounded, stride: length / 2, isPaired: true)
             }
         }
     }

@@ -4,31 +4,36 @@ private import CKernels
 /// The heads of a [N, T, heads * d] tensor as right operands of products, each in panels of its own.
 struct HeadPanels {
     private let panels: Tensor
-    private let heads: Int, tokens: Int, depth: Int
+    /// Rows of a panel: elements, or pairs of them.
+    private let rows: Int
+    private let unit: Int
     private let isTransposed: Bool
 
-    /// - Parameter isTransposed: [d, T] for each head, a token in each column; otherwise [T, d].
-    init(_ tensor: Tensor, heads: Int, isTransposed: Bool) {
+    /// - Parameters:
+    ///   - isTransposed: [d, T] for each head, a token in each column; otherwise [T, d].
+    ///   - isPaired: rows rounded to bf16 in pairs.
+    init(_ tensor: Tensor, heads: Int, isTransposed: Bool, isPaired: Bool) {
         let (samples, tokens, channels) = (tensor.shape[0], tensor.shape[1], tensor.shape[2])
-        let depth = channels / heads
-        let floats = isTransposed
-            ? Product.panelFloats(depth: depth, columns: tokens) : Product.panelFloats(depth: tokens, columns: depth)
-        let panels = Tensor(uninitialized: [samples * heads, floats])
+        let depth = channels / heads, plain = isTransposed ? depth : tokens, columns = isTransposed ? tokens : depth
+        unit = isPaired ? 2 : 1
+        let rows = (plain + unit - 1) / unit, width = Product.panelWidth
+        let panels = Tensor(uninitialized: [samples * heads, Product.panelFloats(depth: rows, columns: columns)])
         // Sixteen panels at a time are enough for a task.
-        let piece = 16 * Product.panelWidth, pieces = isTransposed ? (tokens + piece - 1) / piece : 1
-        let rows = (0..<depth).map { UInt32($0) }
+        let piece = 16 * width, pieces = (columns + piece - 1) / piece
+        let identity = (0..<plain).map { UInt32($0) }
         parallel(samples * heads * pieces) { task in
-            let (pair, first) = (task / pieces, task % pieces * piece)
-            let source = tensor.pointer + pair / heads * tokens * channels + pair % heads * depth, target = panels.pointer + pair * floats
+            let (pair, first) = (task / pieces, task % pieces * piece), count = min(piece, columns - first)
+            let source = tensor.pointer + pair / heads * tokens * channels + pair % heads * depth
+            let target = panels.pointer + pair * panels.width + first * rows
+            let wide = isPaired ? scratch(0, Product.panelFloats(depth: plain, columns: count)) : target
             if isTransposed {
-                pw_pack_transposed(
-                    PW_F32, source + first * channels, channels, depth, min(piece, tokens - first), rows, target + first * depth,
-                    depth * Product.panelWidth)
+                pw_pack_transposed(PW_F32, source + first * channels, channels, plain, count, identity, wide, plain * width)
             } else {
-                pw_pack_straight(PW_F32, source, channels, tokens, depth, target, tokens * Product.panelWidth)
+                pw_pack_straight(PW_F32, source + first, channels, plain, count, wide, plain * width)
             }
+            if isPaired { Product.pair(wide, count: Product.panelCount(count), rows: plain, into: target) }
         }
-        (self.panels, self.heads, self.tokens, self.depth, self.isTransposed) = (panels, heads, tokens, depth, isTransposed)
+        (self.panels, self.rows, self.isTransposed) = (panels, rows, isTransposed)
     }
 
     private func start(_ pair: Int) -> UnsafePointer<Float> { UnsafePointer(panels.pointer + pair * panels.width) }
@@ -36,13 +41,14 @@ struct HeadPanels {
     /// [d, tokens from `first` on]; `first` is a multiple of the panel's width.
     func columns(_ pair: Int, from first: Int) -> RightOperand {
         precondition(isTransposed && first % Product.panelWidth == 0)
-        return RightOperand(pointer: start(pair) + first * depth, stride: depth * Product.panelWidth)
+        return RightOperand(pointer: start(pair) + first * rows, stride: rows * Product.panelWidth, isPaired: unit == 2)
     }
 
-    /// [tokens from `first` on, d].
+    /// [tokens from `first` on, d]; `first` is even.
     func rows(_ pair: Int, from first: Int) -> RightOperand {
-        precondition(!isTransposed)
-        return RightOperand(pointer: start(pair) + first * Product.panelWidth, stride: tokens * Product.panelWidth)
+        precondition(!isTransposed && first % unit == 0)
+        return RightOperand(
+            pointer: start(pair) + first / unit * Product.panelWidth, stride: rows * Product.panelWidth, isPaired: unit == 2)
     }
 }
 
@@ -53,11 +59,14 @@ struct GradientPanels {
     let keyRows: HeadPanels?
     let queryRows: HeadPanels, outputRows: HeadPanels
 
-    init(_ saved: Attention.Saved, _ outputGradient: Tensor, heads: Int, needsQuery: Bool) {
-        keyColumns = HeadPanels(saved.key, heads: heads, isTransposed: true)
-        valueColumns = HeadPanels(saved.value, heads: heads, isTransposed: true)
-        keyRows = needsQuery ? HeadPanels(saved.key, heads: heads, isTransposed: false) : nil
-        queryRows = HeadPanels(saved.query, heads: heads, isTransposed: false)
-        outputRows = HeadPanels(outputGradient, heads: heads, isTransposed: false)
+    init(_ saved: Attention.Saved, _ outputGradient: Tensor, heads: Int, needsQuery: Bool, isPaired: Bool) {
+        func panels(_ tensor: Tensor, isTransposed: Bool) -> HeadPanels {
+            HeadPanels(tensor, heads: heads, isTransposed: isTransposed, isPaired: isPaired)
+        }
+        keyColumns = panels(saved.key, isTransposed: true)
+        valueColumns = panels(saved.value, isTransposed: true)
+        keyRows = needsQuery ? panels(saved.key, isTransposed: false) : nil
+        queryRows = panels(saved.query, isTransposed: false)
+        outputRows = panels(outputGradient, isTransposed: false)
     }
 }

@@ -13,12 +13,12 @@ package struct Linear: Sendable {
     package var outputs: Int { weight.outputs }
 
     /// - Parameter weight: [outputs, inputs], with a single tap.
-    package init(weight: Weight, bias: Tensor? = nil) {
+    package init(weight: Weight, bias: Tensor? = nil, precision: ProductPrecision = .f32) {
         precondition(weight.taps == 1, "a linear weight has one tap, not \(weight.taps)")
         precondition(bias.map { $0.shape == [weight.outputs] } ?? true, "bias \(bias?.shape ?? []) for \(weight.outputs) outputs")
         self.weight = weight
         self.bias = bias
-        panels = KeptPanels(weight)
+        panels = KeptPanels(weight, precision)
     }
 
     /// [..., inputs] -> [..., outputs]; `residual` has the output's shape and is added for free.
@@ -38,13 +38,13 @@ package struct Linear: Sendable {
         let result = Tensor(uninitialized: input.shape.dropLast() + [width])
         precondition(residual.map { $0.count == result.count } ?? true, "\(residual?.shape ?? []) cannot be added to \(result.shape)")
         let product = panels.product(direction)
-        let (x, y) = (input.pointer, result.pointer)
+        let left = LeftRows(input, isPaired: product.isPaired), y = result.pointer
         ProductGrid(rows: input.rowCount, columns: width, depth: depth).run { _, rows, columns in
             let at = rows.lowerBound * width + columns.lowerBound
             let addends = Addends(
                 bias: bias.map { UnsafePointer($0.pointer + columns.lowerBound) }, residual: residual.map { UnsafePointer($0.pointer + at) })
             product.run(rows: rows.count, columns: columns, into: y + at, stride: width, adding: addends) { channels in
-                LeftOperand(pointer: x + rows.lowerBound * depth + channels.lowerBound, stride: depth)
+                left.at(rows.lowerBound * depth + channels.lowerBound, stride: depth)
             }
         }
         return result

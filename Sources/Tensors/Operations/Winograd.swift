@@ -14,10 +14,12 @@ struct Winograd: Sendable {
     ///
     /// The answer depends on one picture alone: a sample goes the same way however many are computed with it. Large weights want many
     /// tiles: Stable Diffusion's own, at 16 x 16 latents, would take another 5.7 GB in f32 (`PSEUDOWORD_WINOGRAD=all` takes them).
-    static func pays(outputShape: [Int], inputs: Int) -> Bool {
+    static func pays(outputShape: [Int], inputs: Int, _ precision: ProductPrecision) -> Bool {
         let outputs = outputShape[3]
         guard Compute.winograd != .off, inputs % 16 == 0, outputs % 16 == 0, min(inputs, outputs) >= 32 else { return false }
         let tiles = tileCount(outputShape[1]) * tileCount(outputShape[2])
+        // It multiplies in f32: bf16 would lose too much. Against a direct convolution in bf16 it wins for large pictures only.
+        if precision == .bf16 { return tiles >= 192 }
         return tiles >= 48 || tiles >= 16 && (Compute.winograd == .all || 9 * inputs * outputs <= 1 << 20)
     }
 

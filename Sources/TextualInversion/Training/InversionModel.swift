@@ -14,8 +14,9 @@ package struct InversionModel: Sendable {
         self.schedule = schedule
     }
 
-    package init(_ folder: ModelFolder) throws {
-        try self.init(textEncoder: folder.textEncoder(), unet: folder.unet(), schedule: folder.noiseSchedule())
+    /// - Parameter precision: of the UNet's products; the text encoder, a sixtieth of the work, is f32.
+    package init(_ folder: ModelFolder, _ precision: ProductPrecision = .f32) throws {
+        try self.init(textEncoder: folder.textEncoder(), unet: folder.unet(precision), schedule: folder.noiseSchedule())
     }
 
     /// The losses of samples without gradient.

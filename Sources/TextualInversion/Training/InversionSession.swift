@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package import StableDiffusion
 package import Studies
-import Tensors
+package import Tensors
 
 /// One study made ready to train on this machine: model, latents, prompts and evaluation set in memory.
 ///
@@ -9,6 +9,7 @@ import Tensors
 package final class InversionSession: Sendable {
     package let study: Study
     package var modelDigest: String { loaded.digest }
+    package var precision: ProductPrecision { loaded.precision }
     package var dataDigest: String { dataSet.digest }
     package var width: Int { model.textEncoder.width }
     package let course: TrainingCourse
@@ -53,7 +54,7 @@ package final class InversionSession: Sendable {
         let encoder = try PromptEncoder(tokenizer: folder.tokenizer(), configuration: folder.textEncoderConfiguration())
         _ = try StudyPrompts(study, captions: dataSet.captions, encoder: encoder)
         if isCancelled() { throw InversionError(.cancelled, "stopped while the model was being read") }
-        try self.init(study: study, model: LoadedModel(folder, digest: modelDigest), dataSet: dataSet)
+        try self.init(study: study, model: LoadedModel(folder, study.training.precision.ofProducts(), digest: modelDigest), dataSet: dataSet)
     }
 
     /// A study made ready with a model and latents that are in memory already: what trials of one study share.

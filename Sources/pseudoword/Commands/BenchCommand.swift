@@ -2,6 +2,7 @@
 import ArgumentParser
 import Foundation
 import StableDiffusion
+import Studies
 import Tensors
 import TextualInversion
 
@@ -20,6 +21,7 @@ struct BenchStepCommand: ParsableCommand {
     @Option(help: "Samples computed in one pass.") var batch = 1
     @Option(help: "Timed steps.") var steps = 5
     @Option(help: "Untimed steps before.") var warmup = 1
+    @Option(help: "Precision of the products: f32, bf16 or auto.") var precision = Precision.f32
     @Option(help: "text or json.") var output = OutputFormat.text
     @OptionGroup var compute: ComputeOptions
 
@@ -32,7 +34,7 @@ struct BenchStepCommand: ParsableCommand {
     struct Report: Encodable {
         struct Phases: Encodable { let textEncoder: Double, unetForward: Double, unetBackward: Double, optimizer: Double }
         let schemaVersion = 1
-        let model: String, resolution: Int, batch: Int, threads: Int, steps: Int, precision = "f32", cpu: String
+        let model: String, resolution: Int, batch: Int, threads: Int, steps: Int, precision: String, cpu: String
         let secondsPerStep: Double, fastestStep: Double
         let phases: Phases
         let gflopPerStep: Double, gflopsPerSecond: Double
@@ -42,6 +44,7 @@ struct BenchStepCommand: ParsableCommand {
 
     func run() throws {
         compute.apply()
+        let products = try precision.ofProducts()
         let folder = try ModelLocation.folder(model)
         let reduction = try folder.autoencoderConfiguration().reduction
         let side = try resolution ?? folder.nativeResolution()
@@ -49,7 +52,7 @@ struct BenchStepCommand: ParsableCommand {
             throw CommandLineError(.usage, "--resolution \(side): this model takes multiples of \(reduction) up to 4096")
         }
         let loading = ContinuousClock.now
-        let inversion = try InversionModel(folder)
+        let inversion = try InversionModel(folder, products)
         let load = (ContinuousClock.now - loading) / .seconds(1)
         let bench = StepBenchmark(inversion, side: side / reduction, batch: batch)
         for number in 0..<warmup { _ = bench.step(number) }
@@ -58,7 +61,7 @@ struct BenchStepCommand: ParsableCommand {
         let phases = TrainingPhase.allCases.map { phase in median(results.map { $0.phases[phase.rawValue] }) }
         let work = bench.gigaFLOP
         let report = Report(
-            model: model, resolution: side, batch: batch, threads: Compute.threads, steps: steps, cpu: Compute.description,
+            model: model, resolution: side, batch: batch, threads: Compute.threads, steps: steps, precision: products.rawValue, cpu: Compute.description,
             secondsPerStep: seconds, fastestStep: results.map { $0.phases.reduce(0, +) }.min() ?? seconds,
             phases: .init(textEncoder: phases[0], unetForward: phases[1], unetBackward: phases[2], optimizer: phases[3]),
             gflopPerStep: work, gflopsPerSecond: work / seconds, peakResidentBytes: Compute.peakResidentBytes, loadSeconds: load,
@@ -70,7 +73,7 @@ struct BenchStepCommand: ParsableCommand {
     }
 
     private func printText(_ report: Report) {
-        print("\(report.model), \(report.resolution) px, batch \(report.batch), f32, \(report.threads) threads (\(report.cpu))")
+        print("\(report.model), \(report.resolution) px, batch \(report.batch), \(report.precision), \(report.threads) threads (\(report.cpu))")
         print(
             "seconds per step   \(formatted(report.secondsPerStep)) (median of \(report.steps); fastest \(formatted(report.fastestStep)))"
         )

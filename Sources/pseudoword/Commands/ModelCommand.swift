@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 import ArgumentParser
 import StableDiffusion
+import Studies
+import Tensors
+import TextualInversion
 
 struct ModelCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -15,11 +18,9 @@ struct ModelVerifyCommand: ParsableCommand {
 
     @Argument(help: "A model folder in diffusers layout, or starter.") var model: String
     @Argument(help: "The reference, a .safetensors file.") var reference: String
-    @Option(help: "Precision to verify; this version computes in f32.") var precision = Precision.f32
+    @Option(help: "Precision to verify: f32, bf16 or auto.") var precision = Precision.f32
     @Option(help: "text or json.") var output = OutputFormat.text
     @OptionGroup var compute: ComputeOptions
-
-    enum Precision: String, ExpressibleByArgument, CaseIterable { case f32 }
 
     struct Report: Encodable {
         struct Row: Encodable {
@@ -34,12 +35,13 @@ struct ModelVerifyCommand: ParsableCommand {
     func run() throws {
         compute.apply()
         let folder = try ModelLocation.folder(model)
-        let results = try ModelVerification(model: folder, reference: reference).run()
+        let products = try precision.ofProducts()
+        let results = try ModelVerification(model: folder, reference: reference, precision: products).run()
         let passed = !results.isEmpty && results.allSatisfy(\.passes)
         switch output {
         case .json:
             try Report(
-                model: model, reference: reference, precision: precision.rawValue, passed: passed,
+                model: model, reference: reference, precision: products.rawValue, passed: passed,
                 outputs: results.map {
                     .init(name: $0.name, relativeError: $0.relativeError, cosine: $0.cosine, tolerance: $0.tolerance, passed: $0.passes)
                 }

@@ -32,6 +32,7 @@ struct TrainCommand: ParsableCommand {
         StopSignal.install()
         let file = try StudyFile(path: study)
         let pictures = try file.check()
+        _ = try file.study.training.precision.ofProducts()
         let folder =
             home.map { URL(fileURLWithPath: ($0 as NSString).expandingTildeInPath) }
             ?? URL(fileURLWithPath: file.folder).appendingPathComponent(file.study.name + ".pseudoword")
