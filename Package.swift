@@ -35,7 +35,7 @@ let package = Package(
             name: "CKernels", cSettings: [.unsafeFlags(["-O3", "-ffp-contract=fast", "-fno-math-errno"])],
             linkerSettings: [.linkedLibrary("m")]),
         .target(name: "PortableMath"),
-        // oneDNN's C API, 2.x or 3.x. Without the library everything runs on BLAS.
+        // oneDNN's C API, 2.x or 3.x: another way to multiply, to hold our own kernels against.
         .target(
             name: "COneDNN", cSettings: hasOneDNN ? [] : [.define("PSEUDOWORD_WITHOUT_ONEDNN")],
             linkerSettings: hasOneDNN ? [.linkedLibrary("dnnl")] : []),
@@ -70,13 +70,13 @@ let package = Package(
         .executableTarget(
             name: "pseudoword",
             dependencies: [
-                "Access", "Blobs", "Checkpoints", "Coordination", "Fleet", "FleetHosts", "ModelFiles", "Pictures", "StableDiffusion",
-                "Simulation", "StarterModel", "Studies", "Tensors", "TextualInversion", "ZeroMQ", argumentParser, logging,
+                "Access", "Blobs", "Checkpoints", "Coordination", "Fleet", "FleetHosts", "ModelFiles", "OperationCases", "Pictures",
+                "StableDiffusion", "Simulation", "StarterModel", "Studies", "Tensors", "TextualInversion", "ZeroMQ", argumentParser, logging,
             ]),
 
-        // One table of operations for tests and benchmark.
-        .target(name: "TestSupport", dependencies: ["Tensors"]),
-        .executableTarget(name: "operation-bench", dependencies: ["TestSupport", "Tensors", argumentParser]),
+        // One table of operations for tests and `pseudoword bench operations`.
+        .target(name: "OperationCases", dependencies: ["Tensors"]),
+        .executableTarget(name: "operation-check", dependencies: ["OperationCases", "Tensors", argumentParser]),
 
         // What the fleet's parts carry, measured with real sockets and disks.
         .executableTarget(
@@ -84,7 +84,7 @@ let package = Package(
             dependencies: ["Blobs", "Checkpoints", "Coordination", "Fleet", "WireMessages", "ZeroMQ", argumentParser, logging]),
 
         .testTarget(name: "PortableMathTests", dependencies: ["PortableMath"]),
-        .testTarget(name: "TensorsTests", dependencies: ["Tensors", "TestSupport", "operation-bench"]),
+        .testTarget(name: "TensorsTests", dependencies: ["Tensors", "OperationCases", "operation-check"]),
         .testTarget(name: "ModelFilesTests", dependencies: ["ModelFiles"]),
         .testTarget(name: "StableDiffusionTests", dependencies: ["StableDiffusion", "ModelFiles", "Tensors"]),
         .testTarget(name: "PicturesTests", dependencies: ["Pictures"]),

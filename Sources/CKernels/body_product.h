@@ -137,3 +137,15 @@ static void multiply_panels(const pw_left *left, const float *R packed, size_t p
                       part == 0 ? residual : c);
     }
 }
+
+/// Twelve sums that depend on themselves alone: enough to hide how long one takes.
+static void saturate(size_t rounds, float *R out) {
+    vector sum[6][2], factor = (vector){0} + 0.999999f, term = (vector){0} + 1e-6f;
+    UNROLLED for (size_t m = 0; m < 6; m++) UNROLLED for (size_t n = 0; n < 2; n++) sum[m][n] = term * (float)(m + 6 * n);
+    for (size_t i = 0; i < rounds; i++)
+        UNROLLED for (size_t m = 0; m < 6; m++) UNROLLED for (size_t n = 0; n < 2; n++) sum[m][n] = sum[m][n] * factor + term;
+    for (size_t n = 0; n < 2; n++) {
+        vector all = sum[0][n] + sum[1][n] + sum[2][n] + sum[3][n] + sum[4][n] + sum[5][n];
+        *(vector *)(out + n * PW_VECTOR) = all;
+    }
+}

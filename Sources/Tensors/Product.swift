@@ -156,3 +156,15 @@ struct ProductGrid {
     /// Column cuts fall on multiples of 32, the widest panel.
     private func columnCut(_ index: Int) -> Int { index == columnPieces ? columns : columns * index / columnPieces / 32 * 32 }
 }
+
+extension Compute {
+    /// Floating-point operations a second that all threads together do on registers alone, in f32: the best of several short runs.
+    package static func measuredPeak() -> Double {
+        let rounds = 1 << 20, clock = ContinuousClock(), pieces = threads
+        let work = Double(pieces * rounds * 12 * Product.panelWidth)
+        let best = (0..<15).map { _ in
+            clock.measure { parallel(pieces) { _ in pw_saturate(rounds, scratch(0, Product.panelWidth)) } } / .seconds(1)
+        }.min()
+        return work / max(best ?? 1, 1e-9)
+    }
+}

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Tensors
-import TestSupport
+import OperationCases
 import Testing
 
 struct OperationTests {

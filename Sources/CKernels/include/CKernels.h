@@ -132,6 +132,10 @@ typedef struct {
     int by_columns, is_paired;
 } pw_left;
 
+/// Multiplies and adds on registers alone: rounds * 12 * the panel's width floating-point operations, what this processor can do at most.
+/// Writes one panel.
+void pw_saturate(size_t rounds, float *out);
+
 /// Whether products of pairs run by the processor's own instruction; otherwise they give about the same and are slow.
 int32_t pw_has_bf16(void);
 /// Rounds to bf16, to nearest even; NaN stays NaN.

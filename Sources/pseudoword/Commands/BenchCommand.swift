@@ -8,7 +8,7 @@ import TextualInversion
 
 struct BenchCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "bench", abstract: "Measures how fast this machine trains.", subcommands: [BenchStepCommand.self])
+        commandName: "bench", abstract: "Measures how fast this machine trains.", subcommands: [BenchStepCommand.self, BenchOperationsCommand.self])
 }
 
 struct BenchStepCommand: ParsableCommand {
