@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import ArgumentParser
+import FleetHosts
 import Foundation
 import StableDiffusion
 import StarterModel
@@ -14,7 +15,7 @@ struct MemoryOption: ParsableArguments {
 
 /// Options of every command that computes.
 struct ComputeOptions: ParsableArguments {
-    @Option(help: "Threads that compute (default: all cores). Results do not depend on it.")
+    @Option(help: "Threads that compute (default: all cores that this process may use). Results do not depend on it.")
     var threads: Int?
     @OptionGroup var memory: MemoryOption
 
@@ -23,7 +24,7 @@ struct ComputeOptions: ParsableArguments {
     }
 
     func apply() {
-        Compute.setThreads(threads ?? ProcessInfo.processInfo.activeProcessorCount)
+        Compute.setThreads(threads ?? ProcessorCount.available)
         Compute.memory = memory.memory
     }
 }

@@ -31,6 +31,7 @@ struct UsageTests {
         ["evaluate", "--model", "starter", "--pictures", "p", "--prompt", "a", "--samples", "0"],
         ["evaluate", "--model", "starter", "--pictures", "p", "--prompt", "a", "--seed", "-1"],
         ["bench", "step", "--batch", "0"], ["bench", "step", "--output", "xml"],
+        ["bench", "operations", "--seconds", "0"], ["bench", "operations", "--filter", "nothing"], ["bench", "step", "--memory", "none"],
         ["embedding", "create", "w", "--model", "starter", "-o", "w.txt"],
         ["embedding", "create", "w", "--model", "starter", "-o", "w.pt", "--vectors", "76"],
         ["model", "verify", "starter", "r.safetensors", "--precision", "f64"], ["model", "random", "sd99", "m"],
@@ -72,7 +73,7 @@ struct UsageTests {
         "train", "submit", "status", "explain", "explain trial", "explain worker", "logs", "cancel", "pause", "resume", "priority",
         "coordinator", "worker", "join", "fleet", "fleet up", "fleet down", "drain", "keys", "keys show", "keys token", "keys allow",
         "keys revoke", "export", "generate", "evaluate", "embedding", "embedding create", "embedding show", "model", "model show",
-        "model verify", "model random", "bench", "bench step", "selftest",
+        "model verify", "model random", "bench", "bench step", "bench operations", "selftest",
     ])
     func everyCommandHasHelp(_ command: String) async throws {
         let outcome = try await folder.run(command.split(separator: " ").map(String.init) + ["--help"])

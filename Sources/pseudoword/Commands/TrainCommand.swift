@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import ArgumentParser
 import Fleet
+import FleetHosts
 import Foundation
 import Logging
 import Studies
@@ -77,7 +78,7 @@ struct TrainCommand: ParsableCommand {
     /// One worker at a time may use all cores, for idle ones compute nothing; where several are busy at once they share them.
     private func threadsEach(_ study: Study) -> Int {
         let busy = study.parallel == .data ? workers : min(workers, study.trialCount)
-        return threads ?? max(1, ProcessInfo.processInfo.activeProcessorCount / busy)
+        return threads ?? max(1, ProcessorCount.available / busy)
     }
 
     private func conclude(_ status: FleetStatus, name: String, folder: URL, crew: WorkerCrew) throws {
