@@ -175,14 +175,3 @@ extension FailureKind {
         }
     }
 }
-
-extension Data {
-    private static let digits = [UInt8]("0123456789abcdef".utf8)
-
-    var hexadecimal: String {
-        var text: [UInt8] = []
-        text.reserveCapacity(2 * count)
-        for byte in self { text += [Self.digits[Int(byte >> 4)], Self.digits[Int(byte & 15)]] }
-        return String(decoding: text, as: UTF8.self)
-    }
-}
