@@ -118,6 +118,16 @@ extension WireTrainingState {
     }
 }
 
+extension WireVectors {
+    /// The vectors of a state, which lie in it as they go out; whether they are whole is checked on their way.
+    init(_ state: WireTrainingState) {
+        self.init()
+        count = state.count
+        width = state.width
+        values = state.embedding
+    }
+}
+
 extension TrainingState {
     /// - Throws: `WireError` when an array has another length than the state says.
     init(_ wire: WireTrainingState) throws(WireError) {
