@@ -106,7 +106,7 @@ final class CheckpointService: Sendable {
     private func perform(_ item: CheckpointQueue.Item, _ keeper: inout CheckpointKeeper) {
         switch item {
         case .write(let trial, let study, let results):
-            keeper.resultsAccepted(results ?? [], of: trial, in: study)
+            keeper.resultsAccepted(results, of: trial, in: study)
             tell(trial, keeper)
         case .release(let trial): keeper.release(trial)
         case .resume(let trial, let step, let study):
