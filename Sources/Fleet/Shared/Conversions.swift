@@ -3,7 +3,7 @@
 import Coordination
 import Crypto
 package import Foundation
-import WireMessages
+package import WireMessages
 
 extension LeaseID {
     /// Nil if the fields do not make a lease.
@@ -71,7 +71,7 @@ extension WireSegmentResult {
     /// The message for an outcome, digest included.
     ///
     /// - Throws: `SegmentFailure` if the outcome does not fit the request or is not finite.
-    init(_ outcome: SegmentOutcome, of request: SegmentRequest, lease: WireLease) throws(SegmentFailure) {
+    package init(_ outcome: SegmentOutcome, of request: SegmentRequest, lease: WireLease) throws(SegmentFailure) {
         try outcome.check(against: request)
         self.init()
         self.lease = lease
