@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Crypto
 package import Foundation
+import ZeroMQ
 
 /// The name of a blob: the SHA-256 of its bytes.
 package struct BlobDigest: Sendable, Hashable, Comparable, CustomStringConvertible {
@@ -51,11 +52,7 @@ package struct BlobDigest: Sendable, Hashable, Comparable, CustomStringConvertib
         Data((0..<Self.byteCount).map { UInt8(truncatingIfNeeded: words[$0 / 8] >> UInt64(56 - 8 * ($0 % 8))) })
     }
 
-    package var hex: String {
-        let digits = Array("0123456789abcdef".utf8)
-        let text = (0..<2 * Self.byteCount).map { digits[Int(words[$0 / 16] >> UInt64(60 - 4 * ($0 % 16)) & 15)] }
-        return String(decoding: text, as: UTF8.self)
-    }
+    package var hex: String { Hexadecimal.text(of: bytes) }
 
     /// The first digits, for people.
     package var short: String { String(hex.prefix(12)) }

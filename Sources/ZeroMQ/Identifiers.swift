@@ -27,7 +27,7 @@ package struct PeerID: Sendable, Hashable, CustomStringConvertible {
 
     /// The first bytes in hexadecimal and the beginning of the key, for logs.
     package var description: String {
-        bytes.prefix(6).map { String(format: "%02x", $0) }.joined() + (key.map { "/" + $0.short } ?? "")
+        Hexadecimal.text(of: bytes.prefix(6)) + (key.map { "/" + $0.short } ?? "")
     }
 
     /// 16 random bytes, the first of which is not 0 (libzmq keeps those ids to itself).

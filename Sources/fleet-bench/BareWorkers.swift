@@ -51,7 +51,7 @@ private struct BareWorkersHandler: LoopHandler {
                 beat(socket, &context)
             case .trainGrant(let grant) where answers:
                 leases[socket] = grant.lease
-                send(.segmentResult(Self.result(of: grant)), socket, &context)
+                if let result = try? Self.result(of: grant) { send(.segmentResult(result), socket, &context) }
             case .trainGrant(let grant): leases[socket] = grant.lease
             case .resultAck(let ack) where leases[socket] == ack.lease: leases[socket] = nil
             case .cancelLease: leases[socket] = nil
@@ -89,30 +89,13 @@ private struct BareWorkersHandler: LoopHandler {
         send(.heartbeat(beat), socket, &context)
     }
 
-    /// What a trainer that computes nothing gives.
-    private static func result(of grant: WireTrainGrant) -> WireSegmentResult {
-        let zeros = [Float](repeating: 0, count: IdleTrainer.small.vectors * IdleTrainer.small.width)
-        var result = WireSegmentResult()
-        result.lease = grant.lease
-        result.fromStep = grant.fromStep
-        result.toStep = grant.toStep
-        result.after = WireTrainingState(
-            count: IdleTrainer.small.vectors, width: IdleTrainer.small.width, step: grant.toStep, embedding: zeros, expAvg: zeros,
-            expAvgSq: zeros, initial: zeros, best: nil)
-        result.history = (grant.fromStep..<grant.toStep).map { step in
-            var row = WireHistoryRow()
-            row.step = step + 1
-            row.loss = 1
-            row.learningRate = 1
-            row.gradientNorm = 1
-            row.embeddingNorm = 1
-            return row
-        }
-        result.modelDigest = Data(IdleTrainer.digest)
-        result.dataDigest = Data(IdleTrainer.digest)
-        result.cpu = "idle"
-        result.digest = result.contentDigest
-        return result
+    /// What a trainer that computes nothing gives, without the vectors that the grant came with.
+    private static func result(of grant: WireTrainGrant) throws -> WireSegmentResult {
+        let request = SegmentRequest(
+            study: PreparedStudy(key: "", json: ""), trial: Int(grant.lease.trial), fromStep: Int(grant.fromStep),
+            toStep: Int(grant.toStep), state: IdleTrainer.small.state(at: Int(grant.fromStep)))
+        let outcome = try IdleTrainer.small.train(request, report: { _ in }, isCancelled: { false })
+        return try WireSegmentResult(outcome, of: request, lease: grant.lease)
     }
 
     private func send(_ payload: WireEnvelope.OneOf_Payload, _ socket: SocketID, _ context: inout LoopContext) {

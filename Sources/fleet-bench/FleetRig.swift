@@ -25,10 +25,7 @@ struct IdleTrainer: Trainer {
     func train(
         _ request: SegmentRequest, report: @Sendable (SegmentProgress) -> Void, isCancelled: @Sendable () -> Bool
     ) throws -> SegmentOutcome {
-        let zeros = [Float](repeating: 0, count: vectors * width)
-        var state =
-            request.state
-            ?? TrainingState(count: vectors, width: width, step: 0, embedding: zeros, expAvg: zeros, expAvgSq: zeros, initial: zeros)
+        var state = request.state ?? self.state(at: 0)
         var history: [HistoryRow] = []
         while state.step < request.toStep {
             state.step += 1
@@ -36,6 +33,12 @@ struct IdleTrainer: Trainer {
         }
         return SegmentOutcome(
             state: state, history: history, evaluations: [], modelDigest: Self.digest, dataDigest: Self.digest, cpu: "idle")
+    }
+
+    /// A state in which nothing was learned.
+    func state(at step: Int) -> TrainingState {
+        let zeros = [Float](repeating: 0, count: vectors * width)
+        return TrainingState(count: vectors, width: width, step: step, embedding: zeros, expAvg: zeros, expAvgSq: zeros, initial: zeros)
     }
 
     func slice(_ request: SliceRequest, isCancelled: @Sendable () -> Bool) throws -> SliceOutcome {

@@ -53,6 +53,17 @@ struct Bench {
     func worker(_ id: WorkerID) -> Snapshot.Worker? { coordinator.snapshot(now: now).workers.first { $0.id == id } }
 }
 
+let ada = WorkerID("ada")
+let ben = WorkerID("ben")
+
+/// A bench at which `ada` has the first segment of the plan's first trial.
+func started(_ plan: StudyPlan = Bench.plan) -> Bench {
+    var bench = Bench()
+    bench.send(.studySubmitted(plan))
+    bench.hello(ada)
+    return bench
+}
+
 func lease(_ attempt: Int, _ index: Int = 0) -> LeaseID {
     LeaseID(.train(TrialID(study: StudyID(1), index: index)), attempt: attempt)
 }

@@ -4,16 +4,7 @@ import Testing
 
 @testable import Coordination
 
-private let ada = WorkerID("ada")
-private let ben = WorkerID("ben")
-
-private func started() -> Bench {
-    var bench = Bench()
-    bench.send(.studySubmitted(Bench.plan))
-    bench.hello(ada)
-    return bench
-}
-
+/// Trials, their segments and what becomes of them.
 struct CoordinatorTests {
     @Test func aTrialGoesFromSegmentToSegmentUntilItsStudyIsComplete() {
         var bench = started()
@@ -85,28 +76,6 @@ struct CoordinatorTests {
         #expect(bench.trial?.alarms == 1 && bench.trial?.step == 40)
     }
 
-    @Test func aSilentWorkerIsSuspectThenLostAndItsWorkGoesToAnother() {
-        var bench = started()
-        bench.hello(ben)
-        _ = bench.take()
-        bench.pass(.seconds(7), alive: [ben: []])
-        #expect(bench.worker(ada)?.state == .suspect && bench.take().grants.isEmpty)
-        bench.pass(.seconds(10), alive: [ben: []])
-        #expect(bench.worker(ada)?.state == .lost)
-        #expect(bench.take().grants == [Grant(worker: ben, lease: lease(2), fromStep: 0, toStep: 40)])
-        #expect(bench.trial?.crashes == 0)
-    }
-
-    @Test func aLostWorkerThatComesBackDeliversWhatIsStillNeeded() {
-        var bench = started()
-        bench.pass(.seconds(20))
-        #expect(bench.worker(ada)?.state == .lost && bench.trial?.state == .waiting)
-        _ = bench.take()
-        bench.send(.segmentResult(report(ada, 1, 0, 40)))
-        #expect(bench.take().acknowledgements == [.accepted])
-        #expect(bench.worker(ada)?.state == .connected && bench.trial?.step == 40)
-    }
-
     @Test func aLateResultOvertakesTheSecondAttempt() {
         var bench = started()
         bench.hello(ben)
@@ -171,50 +140,6 @@ struct CoordinatorTests {
         #expect(bench.trial?.crashes == 1)
     }
 
-    @Test func aBrokenConnectionGivesTheWorkerAMomentToReturn() {
-        var bench = started()
-        bench.hello(ben)
-        bench.send(.workerHeartbeat(ada, holding: [progress(1, at: 7)]))
-        bench.send(.workerUnreachable(ada))
-        bench.pass(.seconds(2), alive: [ben: []])
-        bench.hello(ada, holding: [progress(1, at: 9)])
-        bench.pass(.seconds(30), alive: [ben: [], ada: [progress(1, at: 12)]])
-        #expect(bench.trial?.worker == ada && bench.trial?.liveStep == 12 && bench.trial?.attempt == 1)
-    }
-
-    @Test func silenceAndGoodbyesNeverCountAgainstATrial() {
-        var bench = Bench()
-        bench.send(.studySubmitted(Bench.plan))
-        for attempt in 1...20 {
-            let worker = WorkerID("w\(attempt)")
-            bench.hello(worker)
-            bench.send(.workerHeartbeat(worker, holding: [progress(attempt, at: 1)]))
-            if attempt.isMultiple(of: 2) { bench.send(.workerGoodbye(worker)) } else { bench.pass(.seconds(17)) }
-        }
-        #expect(bench.trial?.state == .waiting && bench.trial?.crashes == 0 && bench.trial?.attempt == 20)
-    }
-
-    @Test func aStoppedCoordinatorGivesEverybodyOneFullLease() {
-        var bench = started()
-        bench.hello(ben)
-        bench.send(.workerHeartbeat(ada, holding: [progress(1, at: 7)]))
-        bench.now = bench.now + .seconds(3600)
-        bench.send(.tick)
-        #expect(bench.worker(ada)?.state == .connected && bench.trial?.worker == ada)
-        bench.pass(.seconds(15), alive: [ben: []])
-        #expect(bench.trial?.worker == ada)
-        bench.pass(.seconds(2), alive: [ben: []])
-        #expect(bench.trial?.worker == ben)
-    }
-
-    @Test func aClockThatRunsBackwardsIsIgnored() {
-        var bench = started()
-        bench.now = Instant(milliseconds: -1_000_000)
-        bench.send(.tick)
-        bench.send(.segmentResult(report(ada, 1, 0, 40)))
-        #expect(bench.trial?.step == 40)
-    }
-
     @Test func theNextSegmentGoesToTheWorkerThatHasTheStudyInMemory() {
         let (earlier, later) = (WorkerID("a"), WorkerID("b"))
         var bench = Bench()
@@ -232,27 +157,6 @@ struct CoordinatorTests {
         bench.send(.studySubmitted(StudyPlan(id: StudyID(2), name: "b", trialCount: 1, steps: 10, segmentSteps: 5)))
         for name in ["w1", "w2", "w3", "w4"] { bench.hello(WorkerID(name)) }
         #expect(bench.take().grants.map(\.lease.description) == ["train 1.0 attempt 1", "train 1.1 attempt 1", "train 2.0 attempt 1"])
-    }
-
-    @Test func aDrainingWorkerFinishesAndGetsNothingNew() {
-        var bench = started()
-        bench.send(.workerDrained(ada))
-        _ = bench.take()
-        bench.send(.segmentResult(report(ada, 1, 0, 40)))
-        let actions = bench.take()
-        #expect(actions.acknowledgements == [.accepted] && actions.grants.isEmpty)
-        #expect(bench.worker(ada)?.state == .draining)
-    }
-
-    @Test func aWorkerThatHoldsOnToAnotherLeaseGetsNothingNewUntilItLetsGo() {
-        var bench = Bench()
-        bench.send(.studySubmitted(Bench.plan))
-        bench.hello(ada, holding: [progress(3, at: 2)])
-        var actions = bench.take()
-        #expect(actions.cancelled == [lease(3)] && actions.grants.isEmpty)
-        bench.send(.workerHeartbeat(ada, holding: []))
-        actions = bench.take()
-        #expect(actions.grants.map(\.lease) == [lease(1)])
     }
 
     @Test func cancellingAStudyCallsOffItsLeasesAndRefusesItsResults() {
@@ -297,63 +201,5 @@ struct CoordinatorTests {
         #expect(study?.stepsDone == 20 && study?.stepsPerSecond == 4 && study?.remaining == .seconds(20))
         bench.send(.workerHeartbeat(ada, holding: [progress(1, at: 4_000_000, speed: .nan)]))
         #expect(bench.trial?.liveStep == 40 && bench.trial?.stepsPerSecond == nil)
-    }
-}
-
-struct RestartTests {
-    private func facts(state: TrialState, step: Int, attempt: Int, segments: [SegmentFact]) -> StudyFacts {
-        StudyFacts(
-            plan: Bench.plan, state: .running,
-            trials: [
-                TrialFacts(
-                    record: TrialRecord(trial: Bench.trial, state: state, step: step, attempt: attempt), segments: segments)
-            ])
-    }
-
-    private let first = SegmentFact(fromStep: 0, toStep: 40, attempt: 3, digest: "0-40", finished: false)
-
-    @Test func theHolderOfALeaseClaimsItAfterARestart() {
-        var bench = Bench([facts(state: .running, step: 40, attempt: 4, segments: [first])])
-        bench.hello(ben)
-        #expect(bench.take().grants.isEmpty)
-        bench.hello(ada, holding: [progress(4, at: 55)])
-        #expect(bench.take().cancelled.isEmpty)
-        #expect(bench.trial?.worker == ada && bench.trial?.liveStep == 55 && bench.trial?.attempt == 4)
-        bench.send(.segmentResult(report(ada, 4, 40, 80)))
-        #expect(bench.take().acknowledgements == [.accepted])
-    }
-
-    @Test func anUnclaimedLeaseIsGrantedWithTheNextAttemptNumber() {
-        var bench = Bench([facts(state: .running, step: 40, attempt: 4, segments: [first])])
-        bench.pass(.seconds(5), alive: [:])
-        bench.hello(ben)
-        #expect(bench.take().grants == [Grant(worker: ben, lease: lease(5), fromStep: 40, toStep: 80)])
-    }
-
-    @Test func segmentsAreBelievedMoreThanRows() {
-        let last = SegmentFact(fromStep: 40, toStep: 100, attempt: 4, digest: "x", finished: false)
-        var bench = Bench([facts(state: .running, step: 40, attempt: 4, segments: [first, last])])
-        bench.send(.tick)
-        let actions = bench.take()
-        #expect(actions.contains(.recordTrial(TrialRecord(trial: Bench.trial, state: .complete, step: 100, attempt: 4))))
-        #expect(actions.contains(.studyFinished(StudyID(1), .complete, reason: "")))
-    }
-
-    @Test func aResultResentAfterARestartIsADuplicate() {
-        var bench = Bench([facts(state: .running, step: 40, attempt: 4, segments: [first])])
-        bench.hello(ada)
-        bench.send(.segmentResult(report(ada, 3, 0, 40)))
-        #expect(bench.take().acknowledgements == [.duplicate])
-    }
-}
-
-struct IdentifierTests {
-    @Test func segmentsEndAtMultiples() {
-        let plan = StudyPlan(id: StudyID(1), name: "", trialCount: 1, steps: 100, segmentSteps: 40)
-        #expect([0, 13, 40, 79, 80, 99].map(plan.segmentEnd) == [40, 40, 80, 80, 100, 100])
-    }
-
-    @Test func instantsSaturate() {
-        #expect(Instant(milliseconds: .max - 1) + .seconds(5) == Instant(milliseconds: .max))
     }
 }

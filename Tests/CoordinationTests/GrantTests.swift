@@ -6,15 +6,6 @@ import Testing
 
 /// Grants that cannot be put into a message concern their own trial only.
 struct GrantTests {
-    private let ada = WorkerID("ada")
-
-    private func started(_ plan: StudyPlan) -> Bench {
-        var bench = Bench()
-        bench.send(.studySubmitted(plan))
-        bench.hello(ada)
-        return bench
-    }
-
     private let two = StudyPlan(id: StudyID(1), name: "s", trialCount: 2, steps: 4, segmentSteps: 2)
 
     @Test func aTrialThatCannotBeReadFailsAndTheNextOneIsServed() {

@@ -23,8 +23,7 @@ struct DataTrialTests {
     private func slice(_ number: Int, of trial: DataTrial) throws -> WireSliceResult {
         let request = SliceRequest(
             study: try FakeTrainer.request(Self.study).study, kind: trial.open.kind == .gradient ? .gradient : .evaluate, trial: 0,
-            step: trial.open.step, slice: number,
-            vectors: trial.state.map { VectorRows(count: $0.count, width: $0.width, values: $0.embedding) })
+            step: trial.open.step, slice: number, vectors: try trial.vectors.map { try VectorRows($0) })
         let outcome = try FakeTrainer(secondsPerSlice: 0).slice(request, isCancelled: { false })
         return try WireSliceResult(outcome, seconds: 0.01, lease: LeaseID(trial.open.work(number), attempt: 1).wire)
     }

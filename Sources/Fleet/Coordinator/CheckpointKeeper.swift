@@ -35,9 +35,13 @@ struct CheckpointKeeper {
     func evaluationLoss(of trial: TrialID) -> Double? { trials[trial]?.evaluations.loss.last ?? resumed[trial] }
 
     /// Writes the trial's file anew after results went into the ledger.
-    mutating func resultsAccepted(_ results: [WireSegmentResult], of trial: TrialID, in study: StudyRow) {
+    ///
+    /// - Parameter results: nil if they are to be read from the ledger, as they are where these do not follow what the keeper has.
+    mutating func resultsAccepted(_ results: [WireSegmentResult]?, of trial: TrialID, in study: StudyRow) {
         attempt(trial, study) { keeper in
-            if keeper.trials[trial]?.isComplete == true, keeper.trials[trial]?.step == results.first.map({ Int($0.fromStep) }) {
+            if let results, keeper.trials[trial]?.isComplete == true,
+                keeper.trials[trial]?.step == results.first.map({ Int($0.fromStep) })
+            {
                 for result in results { try keeper.trials[trial]?.append(result) }
             } else {
                 keeper.trials[trial] = try Story(keeper.ledger.payloads(of: trial))

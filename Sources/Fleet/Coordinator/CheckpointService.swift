@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Coordination
-import Foundation
 import Glibc
 import Synchronization
 
@@ -26,14 +25,19 @@ final class CheckpointService: Sendable {
         var isStarted = false
         /// Set once: when the thread ends at the latest.
         var end: Instant?
+
+        mutating func next() -> QueueThread<State>.Next<CheckpointQueue.Item> {
+            queue.isDone()
+            if let end, end <= .now { return .end }
+            if let item = queue.next(at: .now, isHurried: end != nil) { return .item(item) }
+            return end == nil ? .wait(until: queue.due) : .end
+        }
     }
 
     /// As it was at the beginning; the thread has its own.
     private let keeper: CheckpointKeeper
-    private let state = Mutex(State())
+    private let thread = QueueThread(State())
     private let known = Mutex<[TrialID: Known]>([:])
-    private let condition = NSCondition()
-    private let ended = DispatchGroup()
 
     init(_ keeper: CheckpointKeeper) { self.keeper = keeper }
 
@@ -47,7 +51,7 @@ final class CheckpointService: Sendable {
     }
 
     /// Trials whose files are about to be written: what is on disk is older than the ledger.
-    var behind: Set<TrialID> { state.withLock { $0.queue.behind } }
+    var behind: Set<TrialID> { thread.read { $0.queue.behind } }
 
     /// Results went into the ledger, and trials ended.
     func note(accepted: [AcceptedSegment], ended: [TrialID]) {
@@ -74,63 +78,35 @@ final class CheckpointService: Sendable {
     func abandon() { end(at: .now) }
 
     private func end(at end: Instant) {
-        state.withLock { $0.end = $0.end ?? end }
-        wake()
-        ended.wait()
+        thread.change { $0.end = $0.end ?? end }
+        thread.waitForEnd()
     }
 
     private func change(_ change: (inout CheckpointQueue) -> Void) {
-        let isFirst = state.withLock { state in
+        let isFirst = thread.change { state in
             change(&state.queue)
             guard !state.isStarted, state.end == nil else { return false }
             state.isStarted = true
             return true
         }
-        if isFirst { start() } else { wake() }
-    }
-
-    private func wake() {
-        condition.lock()
-        condition.signal()
-        condition.unlock()
+        if isFirst { start() }
     }
 
     private func start() {
-        ended.enter()
-        let thread = Thread { [self] in
+        thread.start("checkpoints") { [self] in
             // Of this thread alone, on Linux.
             setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, Self.niceness)
             var keeper = keeper
-            while let item = next() { perform(item, &keeper) }
-            ended.leave()
+            while let item = thread.next({ $0.next() }) { perform(item, &keeper) }
         }
-        thread.name = "checkpoints"
-        thread.start()
     }
 
     // MARK: - On the thread
 
-    /// Waits for the next thing to do; nil at the end.
-    private func next() -> CheckpointQueue.Item? {
-        condition.lock()
-        defer { condition.unlock() }
-        while true {
-            let (item, end, due) = state.withLock { state in
-                state.queue.isDone()
-                let isOver = state.end.map { $0 <= .now } ?? false
-                let item = isOver ? nil : state.queue.next(at: .now, isHurried: state.end != nil)
-                return (item, state.end, state.queue.due)
-            }
-            if item != nil || end != nil { return item }
-            let pause = due.map { max(0.001, ($0 - .now).inSeconds) } ?? 3600
-            _ = condition.wait(until: Date(timeIntervalSinceNow: pause))
-        }
-    }
-
     private func perform(_ item: CheckpointQueue.Item, _ keeper: inout CheckpointKeeper) {
         switch item {
         case .write(let trial, let study, let results):
-            keeper.resultsAccepted(results ?? [], of: trial, in: study)
+            keeper.resultsAccepted(results, of: trial, in: study)
             tell(trial, keeper)
         case .release(let trial): keeper.release(trial)
         case .resume(let trial, let step, let study):
@@ -145,9 +121,4 @@ final class CheckpointService: Sendable {
         let path = keeper.paths[trial] ?? "", problem = keeper.problems[trial] ?? "", loss = keeper.evaluationLoss(of: trial)
         known.withLock { $0[trial] = Known(path: path, problem: problem, evaluationLoss: loss) }
     }
-}
-
-extension Instant {
-    /// The time of the loop's clock.
-    static var now: Instant { Instant(ContinuousClock.now) }
 }

@@ -53,8 +53,7 @@ extension CoordinatorHandler {
         case .encode: return .pieceGrant(pieceGrant(grant, brief))
         case .preview(let trial, let step):
             var message = pieceGrant(grant, brief)
-            let state = try TrainingState(self.state(of: trial, at: step))
-            message.vectors = WireVectors(count: state.count, width: state.width, values: state.embedding)
+            message.vectors = WireVectors(try state(of: trial, at: step))
             return .pieceGrant(message)
         }
     }

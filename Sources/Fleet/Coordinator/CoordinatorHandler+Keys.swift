@@ -49,7 +49,6 @@ extension CoordinatorHandler {
     private static func key(_ text: String) throws(AccessError) -> CurvePublicKey {
         do { return try CurvePublicKey(z85: text) } catch { throw AccessError(.invalid, error.message) }
     }
-
 }
 
 extension AllowList.Entry {

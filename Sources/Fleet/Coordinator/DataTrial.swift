@@ -16,10 +16,8 @@ struct DataTrial {
     let study: Study
     let course: TrainingCourse
     /// Nil until a worker has sent the initial vectors.
-    private(set) var state: TrainingState? {
-        didSet { vectors = state.map { WireVectors(count: $0.count, width: $0.width, values: $0.embedding) } }
-    }
-    /// The state's vectors as all grants of a step carry them.
+    private(set) var state: TrainingState?
+    /// The state's vectors as all grants of a step carry them; only updates change them, so only those encode them.
     private(set) var vectors: WireVectors?
     private(set) var open: StepPlan
     /// The segment that was put together and waits to be persisted.
@@ -43,7 +41,7 @@ struct DataTrial {
         if let last {
             let state = try TrainingState(last.after)
             self.state = state
-            vectors = WireVectors(count: state.count, width: state.width, values: state.embedding)
+            vectors = WireVectors(last.after)
             (modelDigest, dataDigest) = (last.modelDigest, last.dataDigest)
             fromStep = state.step
             open = Self.gradientPlan(id, state.step, course)
@@ -131,6 +129,7 @@ struct DataTrial {
             state = TrainingState(
                 count: Int(initial.count), width: Int(initial.width), step: 0, embedding: values, expAvg: zeros, expAvgSq: zeros,
                 initial: values)
+            vectors = initial
         }
         guard let before = state else { throw FleetError(.internal, "there are no vectors") }
         var state = before.inEngine
@@ -148,6 +147,7 @@ struct DataTrial {
         let row = try course.apply(sum, to: &state, seconds: (ContinuousClock.now - opened).inSeconds)
         history.append(HistoryRow(row))
         self.state = TrainingState(state)
+        vectors = WireVectors(count: state.rows, width: state.width, values: state.vectors)
         opened = .now
     }
 

@@ -3,7 +3,7 @@
 import Coordination
 import Crypto
 package import Foundation
-import WireMessages
+package import WireMessages
 
 extension LeaseID {
     /// Nil if the fields do not make a lease.
@@ -71,7 +71,7 @@ extension WireSegmentResult {
     /// The message for an outcome, digest included.
     ///
     /// - Throws: `SegmentFailure` if the outcome does not fit the request or is not finite.
-    init(_ outcome: SegmentOutcome, of request: SegmentRequest, lease: WireLease) throws(SegmentFailure) {
+    package init(_ outcome: SegmentOutcome, of request: SegmentRequest, lease: WireLease) throws(SegmentFailure) {
         try outcome.check(against: request)
         self.init()
         self.lease = lease
@@ -115,6 +115,16 @@ extension WireTrainingState {
             count: state.count, width: state.width, step: UInt32(state.step), embedding: state.embedding, expAvg: state.expAvg,
             expAvgSq: state.expAvgSq, initial: state.initial,
             best: state.best.map { Best(vectors: $0.vectors, step: UInt32($0.step), loss: $0.loss) })
+    }
+}
+
+extension WireVectors {
+    /// The vectors of a state, which lie in it as they go out; whether they are whole is checked on their way.
+    init(_ state: WireTrainingState) {
+        self.init()
+        count = state.count
+        width = state.width
+        values = state.embedding
     }
 }
 
@@ -173,16 +183,5 @@ extension FailureKind {
         case .cancelled: .cancelled
         case .unable: .unable
         }
-    }
-}
-
-extension Data {
-    private static let digits = [UInt8]("0123456789abcdef".utf8)
-
-    var hexadecimal: String {
-        var text: [UInt8] = []
-        text.reserveCapacity(2 * count)
-        for byte in self { text += [Self.digits[Int(byte >> 4)], Self.digits[Int(byte & 15)]] }
-        return String(decoding: text, as: UTF8.self)
     }
 }

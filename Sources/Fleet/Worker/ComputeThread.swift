@@ -2,7 +2,6 @@
 
 import Coordination
 import Foundation
-import Synchronization
 
 /// The one thread of a worker that computes.
 ///
@@ -16,13 +15,16 @@ final class ComputeThread: Sendable {
     private let trainer: any Trainer
     private let files: WorkerFiles
     private let completion: Completion
-    private let condition = NSCondition()
-    private let queue = Mutex<Queue>(Queue())
-    private let ended = DispatchGroup()
+    private let thread = QueueThread(Queue())
 
     private struct Queue {
         var jobs: [Job] = []
         var isStopped = false
+
+        mutating func next() -> QueueThread<Queue>.Next<Job> {
+            if isStopped { return .end }
+            return jobs.isEmpty ? .wait(until: nil) : .item(jobs.removeFirst())
+        }
     }
 
     init(trainer: any Trainer, files: WorkerFiles, completion: @escaping Completion) {
@@ -32,9 +34,8 @@ final class ComputeThread: Sendable {
     }
 
     func start() {
-        ended.enter()
-        let thread = Thread { [self] in
-            while let job = next() {
+        thread.start("compute", stackBytes: Self.stackBytes) { [self] in
+            while let job = thread.next({ $0.next() }) {
                 // A job that was called off while it waited costs nothing.
                 let outcome = Result { () throws -> JobOutcome in
                     if job.isCancelled { throw SegmentFailure(.internal, "stopped on request") }
@@ -42,11 +43,7 @@ final class ComputeThread: Sendable {
                 }
                 completion(job, outcome)
             }
-            ended.leave()
         }
-        thread.name = "compute"
-        thread.stackSize = Self.stackBytes
-        thread.start()
     }
 
     private func run(_ job: Job) throws -> JobOutcome {
@@ -78,38 +75,17 @@ final class ComputeThread: Sendable {
         return .piece(digest: try files.put(data, isCancelled: { job.isCancelled }), bytes: UInt64(data.count))
     }
 
-    func submit(_ job: Job) {
-        condition.lock()
-        queue.withLock { $0.jobs.append(job) }
-        condition.signal()
-        condition.unlock()
-    }
+    func submit(_ job: Job) { thread.change { $0.jobs.append(job) } }
 
     /// Ends the thread after the job it works on; the jobs behind that one are dropped.
     ///
     /// - Returns: whether it ended in time.
     @discardableResult
     func stop(waiting patience: Duration) -> Bool {
-        condition.lock()
-        queue.withLock { queue in
+        thread.change { queue in
             queue.isStopped = true
             queue.jobs = []
         }
-        condition.broadcast()
-        condition.unlock()
-        return ended.wait(timeout: .now() + patience.inSeconds) == .success
-    }
-
-    private func next() -> Job? {
-        condition.lock()
-        defer { condition.unlock() }
-        while true {
-            let (job, isStopped) = queue.withLock { queue in
-                (queue.isStopped || queue.jobs.isEmpty ? nil : queue.jobs.removeFirst(), queue.isStopped)
-            }
-            if let job { return job }
-            if isStopped { return nil }
-            condition.wait()
-        }
+        return thread.waitForEnd(patience)
     }
 }

@@ -46,8 +46,7 @@ struct WorkerCommand: ParsableCommand {
         options.numericsClass = NumericsClass.digest()
         if case .client(let server, _) = place.security {
             // Results of one coordinator are never shown to another.
-            options.outbox = cache.folder.appendingPathComponent("outbox").appendingPathComponent(
-                server.bytes.map { String(format: "%02x", $0) }.joined())
+            options.outbox = cache.folder.appendingPathComponent("outbox").appendingPathComponent(Hexadecimal.text(of: server.bytes))
         }
         let service = WorkerService(options, trainer: trainer)
         try service.start()
