@@ -44,14 +44,14 @@ def parse(output):
         return json.loads(output)
     except ValueError:
         pass
-    try:
-        return json.loads(output.strip().splitlines()[-1])
-    except (ValueError, IndexError):
-        raise Failure("failed: it wrote no report") from None
+    return json.loads(output.strip().splitlines()[-1])
 
 
-def run(command, variables, accepted=(0,)):
-    """Run one program; return its report with peak memory and other programs' share of the machine, or raise Failure."""
+def run(command, variables, accepted=(0,), reports=True):
+    """Run one program; return its report with peak memory and other programs' share of the machine, or raise Failure.
+
+    Exit codes other than those accepted are failures. A program that reports nothing gets a report from here.
+    """
     started, busy = time.monotonic(), machine.busy_seconds()
     with tempfile.TemporaryFile("w+") as output, tempfile.TemporaryFile("w+") as errors:
         try:
@@ -63,7 +63,11 @@ def run(command, variables, accepted=(0,)):
         output.seek(0), errors.seek(0)
         if child.returncode not in accepted:
             raise Failure(why(child.returncode, errors.read()))
-        report = parse(output.read())
+        try:
+            report = parse(output.read()) if reports else {}
+        except (ValueError, IndexError):
+            errors.seek(0)
+            raise (Failure(why(child.returncode, errors.read())) if child.returncode else Failure("it wrote no report")) from None
     elapsed = time.monotonic() - started
     others = machine.busy_seconds() - busy - usage.ru_utime - usage.ru_stime
     # The kernel's word for every program alike; Linux counts ru_maxrss in KiB.
