@@ -120,7 +120,7 @@ def main():
     except Exception as error:
         if options.variant != "compile":
             raise
-        sys.exit(f"torch.compile does not work here: {type(error).__name__}: {str(error).strip().splitlines()[0]}")
+        sys.exit(f"torch.compile: {type(error).__name__}: {' '.join(str(error).split())}"[:300])
     more = {"variant": options.variant}
     if options.reference:
         more["against_reference"] = step.compare(networks.load_reference(options))
