@@ -49,6 +49,8 @@ class Step:
             self.unet.to(memory_format=torch.channels_last)
         if options.variant == "compile":
             self.unet = torch.compile(self.unet)
+        if options.variant == "compile-no-layout":
+            self.unet = torch.compile(self.unet, options={"layout_optimization": False})
 
     def insert_rows(self, table, inputs, embeddings):
         """Put the learned rows in the placeholder's places of the token embeddings [batch, tokens, width]."""
@@ -109,7 +111,7 @@ class Step:
 
 def main():
     parser = networks.argument_parser(__doc__.splitlines()[0])
-    parser.add_argument("--variant", choices=["eager", "channels-last", "compile"], default="eager")
+    parser.add_argument("--variant", choices=["eager", "channels-last", "compile", "compile-no-layout"], default="eager")
     options = parser.parse_args()
     networks.prepare(options)
     started = time.perf_counter()
@@ -118,7 +120,7 @@ def main():
     try:
         runs = [step.run() for _ in range(options.warmup + options.steps)][options.warmup :]
     except Exception as error:
-        if options.variant != "compile":
+        if not options.variant.startswith("compile"):
             raise
         sys.exit(f"torch.compile: {type(error).__name__}: {' '.join(str(error).split())}"[:300])
     more = {"variant": options.variant}
