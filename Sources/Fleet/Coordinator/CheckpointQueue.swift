@@ -105,7 +105,7 @@ struct CheckpointQueue {
 }
 
 /// First in, first out.
-private struct Fifo<Element> {
+private struct Fifo<Element: Sendable>: Sendable {
     private var elements: [Element] = []
     private var start = 0
 
