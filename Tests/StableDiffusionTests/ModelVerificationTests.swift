@@ -28,7 +28,7 @@ struct ModelVerificationTests {
     /// By the processor's own instruction or by what stands in for it.
     @Test(arguments: ["sd1-square", "sd1-odd", "sd1-three", "sd2-square", "sd2-odd", "sd2-three", "starter"])
     func bf16ComputesAboutWhatPyTorchComputesInF32(_ reference: String) throws {
-        let model = reference == "starter" ? ModelFixtures.starter : try ModelFixtures.model(String(reference.prefix(3)))
+        let model = try reference == "starter" ? ModelFixtures.starter : ModelFixtures.model(String(reference.prefix(3)))
         let results = try ModelVerification(
             model: model, reference: ModelFixtures.path("\(reference).safetensors"), precision: .bf16
         ).run()
