@@ -93,7 +93,12 @@ package struct ModelFolder: Sendable {
         _ = try autoencoderEncoder(readsValues: false)
     }
 
-    /// The weight files that this engine reads, for digests: paths relative to the folder.
+    /// The weight files that every step of training reads; the autoencoder's is not among them.
+    package func trainingWeightFiles() throws -> [String] {
+        try [weights("text_encoder", ["model"]), weights("unet", ["diffusion_pytorch_model"])]
+    }
+
+    /// The weight files that this engine reads, for digests.
     package func weightFiles() throws -> [String] {
         try [weights("text_encoder", ["model"]), weights("unet", ["diffusion_pytorch_model"]), weights("vae", ["diffusion_pytorch_model"])]
     }

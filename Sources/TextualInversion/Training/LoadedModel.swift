@@ -16,7 +16,7 @@ package struct LoadedModel: Sendable {
     ///
     /// - Parameter digest: when it is known already; nil: it is computed from the model's files.
     package init(_ folder: ModelFolder, _ precision: ProductPrecision = .f32, digest: String? = nil) throws {
-        files = try FileWatch(folder.weightFiles())
+        files = try FileWatch(folder.trainingWeightFiles())
         self.precision = precision
         model = try InversionModel(folder, precision)
         encoder = try PromptEncoder(tokenizer: folder.tokenizer(), configuration: model.textEncoder.configuration)
