@@ -31,7 +31,7 @@ struct UsageTests {
         ["evaluate", "--model", "starter", "--pictures", "p", "--prompt", "a", "--samples", "0"],
         ["evaluate", "--model", "starter", "--pictures", "p", "--prompt", "a", "--seed", "-1"],
         ["bench", "step", "--batch", "0"], ["bench", "step", "--output", "xml"],
-        ["bench", "operations", "--seconds", "0"], ["bench", "operations", "--filter", "nothing"], ["bench", "step", "--memory", "none"],
+        ["bench", "operations", "--seconds", "0"], ["bench", "step", "--memory", "none"],
         ["embedding", "create", "w", "--model", "starter", "-o", "w.txt"],
         ["embedding", "create", "w", "--model", "starter", "-o", "w.pt", "--vectors", "76"],
         ["model", "verify", "starter", "r.safetensors", "--precision", "f64"], ["model", "random", "sd99", "m"],
