@@ -71,7 +71,8 @@ let package = Package(
             name: "pseudoword",
             dependencies: [
                 "Access", "Blobs", "Checkpoints", "Coordination", "Fleet", "FleetHosts", "ModelFiles", "OperationCases", "Pictures",
-                "StableDiffusion", "Simulation", "StarterModel", "Studies", "Tensors", "TextualInversion", "ZeroMQ", argumentParser, logging,
+                "StableDiffusion", "Simulation", "StarterModel", "Studies", "Tensors", "TextualInversion", "ZeroMQ", argumentParser,
+                logging,
             ]),
 
         // One table of operations for tests and `pseudoword bench operations`.

@@ -35,7 +35,9 @@ package enum Compute {
     enum WinogradUse: String { case off, worthwhile, all }
     static let winograd = environment("PSEUDOWORD_WINOGRAD").flatMap(WinogradUse.init(rawValue:)) ?? .worthwhile
 
-    /// What is kept in memory to save time. It changes no result.
+    /// What is kept in memory to save time.
+    ///
+    /// It changes no result.
     package enum Memory: String, Sendable, CaseIterable {
         /// Small weights in panels and Winograd's transformed weights, for both directions.
         case fast

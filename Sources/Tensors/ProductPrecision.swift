@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 private import CKernels
 
-/// The precision in which products multiply. Their sums, and everything else, are f32.
+/// The precision in which products multiply.
+///
+/// Their sums, and everything else, are f32.
 package enum ProductPrecision: String, Sendable, CaseIterable {
     case f32
     /// Both operands of a product are rounded to bf16 when it reads them.

@@ -64,7 +64,8 @@ private struct Probe {
         for (rows, inputs, outputs) in [
             (77, 768, 768), (154, 320, 1280), (64, 1280, 320), (1, 320, 1280), (13, 7, 5), (256, 40, 96), (2, 768, 33),
         ] {
-            let layer = Linear(weight: Weight(draw([outputs, inputs], scale: 1 / Float(inputs).squareRoot())), bias: draw([outputs]), precision: precision)
+            let layer = Linear(
+                weight: Weight(draw([outputs, inputs], scale: 1 / Float(inputs).squareRoot())), bias: draw([outputs]), precision: precision)
             let input = draw([rows, inputs])
             let output = layer.forward(input)
             add(output, layer.inputGradient(output, adding: input))

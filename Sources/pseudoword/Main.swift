@@ -20,7 +20,8 @@ struct Main {
         signal(SIGXFSZ, SIG_IGN)
         // A mapped file that another program cuts short leaves nothing to go on with.
         signal(SIGBUS) { _ in
-            let line: StaticString = "pseudoword: a file was cut short while it was in use (a model that was overwritten?), or the disk failed\n"
+            let line: StaticString =
+                "pseudoword: a file was cut short while it was in use (a model that was overwritten?), or the disk failed\n"
             _ = write(2, line.utf8Start, line.utf8CodeUnitCount)
             _exit(1)
         }

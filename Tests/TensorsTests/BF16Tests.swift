@@ -83,11 +83,14 @@ struct BF16Tests {
 
     @Test func numbersAreRoundedToTheNearestEven() {
         let values: [Float] = [
-            0, -0, 1, -1, 1.00390625, 1.01171875, 3.4e38, -3.4e38, .infinity, -.infinity, Float(bitPattern: 71362), .leastNonzeroMagnitude, 0.1, -2.7,
+            0, -0, 1, -1, 1.00390625, 1.01171875, 3.4e38, -3.4e38, .infinity, -.infinity, Float(bitPattern: 71362), .leastNonzeroMagnitude,
+            0.1, -2.7,
         ]
         let rows = LeftRows(Tensor(values + [.nan, Float(bitPattern: 0x7FFF_FFFF)], shape: [1, 16]), isPaired: true)
         let bits = withExtendedLifetime(rows) {
-            Array(UnsafeBufferPointer(start: UnsafeRawPointer(rows.at(0, stride: 16).pointer).assumingMemoryBound(to: UInt16.self), count: 16))
+            Array(
+                UnsafeBufferPointer(start: UnsafeRawPointer(rows.at(0, stride: 16).pointer).assumingMemoryBound(to: UInt16.self), count: 16)
+            )
         }
         for (index, value) in values.enumerated() { #expect(bits[index] == UInt16(rounded(value).bitPattern >> 16), "\(value)") }
         for index in 14..<16 { #expect(Float(bitPattern: UInt32(bits[index]) << 16).isNaN) }

@@ -1,6 +1,6 @@
+import OperationCases
 // SPDX-License-Identifier: Apache-2.0
 import Tensors
-import OperationCases
 import Testing
 
 struct OperationTests {

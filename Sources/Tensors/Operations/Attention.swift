@@ -129,7 +129,8 @@ package struct Attention: Sendable {
                     if let keyRows = panels.keyRows {
                         let target = queryParts[chunk].pointer + at
                         Product.multiply(
-                            rows.count, shape.depth, count, ScoreBlock(dp, rows.count, count, isPaired).byRows(), keyRows.rows(pair, from: start),
+                            rows.count, shape.depth, count, ScoreBlock(dp, rows.count, count, isPaired).byRows(),
+                            keyRows.rows(pair, from: start),
                             into: target, stride: channels, adding: Addends(residual: UnsafePointer(target)))
                     }
                     addKeys(dp, panels.queryRows, to: keyGradient)

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 private import CKernels
 
-/// Normalises each row to mean zero and variance one, then scales and shifts, as `torch.nn.LayerNorm` (Ba et al. 2016, arXiv 1607.06450).
+/// Normalises each row to mean zero and variance one, then scales and shifts, as `torch.nn.LayerNorm`.
+///
+/// Ba, Kiros and Hinton 2016 (arXiv 1607.06450).
 package struct LayerNorm: Sendable {
     /// What the input gradient needs: the input and each row's mean and reciprocal deviation.
     package struct Saved: Sendable {

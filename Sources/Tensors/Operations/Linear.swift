@@ -42,7 +42,8 @@ package struct Linear: Sendable {
         ProductGrid(rows: input.rowCount, columns: width, depth: depth).run { _, rows, columns in
             let at = rows.lowerBound * width + columns.lowerBound
             let addends = Addends(
-                bias: bias.map { UnsafePointer($0.pointer + columns.lowerBound) }, residual: residual.map { UnsafePointer($0.pointer + at) })
+                bias: bias.map { UnsafePointer($0.pointer + columns.lowerBound) }, residual: residual.map { UnsafePointer($0.pointer + at) }
+            )
             product.run(rows: rows.count, columns: columns, into: y + at, stride: width, adding: addends) { channels in
                 left.at(rows.lowerBound * depth + channels.lowerBound, stride: depth)
             }

@@ -54,7 +54,8 @@ package final class InversionSession: Sendable {
         let encoder = try PromptEncoder(tokenizer: folder.tokenizer(), configuration: folder.textEncoderConfiguration())
         _ = try StudyPrompts(study, captions: dataSet.captions, encoder: encoder)
         if isCancelled() { throw InversionError(.cancelled, "stopped while the model was being read") }
-        try self.init(study: study, model: LoadedModel(folder, study.training.precision.ofProducts(), digest: modelDigest), dataSet: dataSet)
+        try self.init(
+            study: study, model: LoadedModel(folder, study.training.precision.ofProducts(), digest: modelDigest), dataSet: dataSet)
     }
 
     /// A study made ready with a model and latents that are in memory already: what trials of one study share.

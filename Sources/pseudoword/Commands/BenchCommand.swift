@@ -8,7 +8,8 @@ import TextualInversion
 
 struct BenchCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "bench", abstract: "Measures how fast this machine trains.", subcommands: [BenchStepCommand.self, BenchOperationsCommand.self])
+        commandName: "bench", abstract: "Measures how fast this machine trains.",
+        subcommands: [BenchStepCommand.self, BenchOperationsCommand.self])
 }
 
 struct BenchStepCommand: ParsableCommand {
@@ -61,7 +62,8 @@ struct BenchStepCommand: ParsableCommand {
         let phases = TrainingPhase.allCases.map { phase in median(results.map { $0.phases[phase.rawValue] }) }
         let work = bench.gigaFLOP
         let report = Report(
-            model: model, resolution: side, batch: batch, threads: Compute.threads, steps: steps, precision: products.rawValue, cpu: Compute.description,
+            model: model, resolution: side, batch: batch, threads: Compute.threads, steps: steps, precision: products.rawValue,
+            cpu: Compute.description,
             secondsPerStep: seconds, fastestStep: results.map { $0.phases.reduce(0, +) }.min() ?? seconds,
             phases: .init(textEncoder: phases[0], unetForward: phases[1], unetBackward: phases[2], optimizer: phases[3]),
             gflopPerStep: work, gflopsPerSecond: work / seconds, peakResidentBytes: Compute.peakResidentBytes, loadSeconds: load,
@@ -73,7 +75,9 @@ struct BenchStepCommand: ParsableCommand {
     }
 
     private func printText(_ report: Report) {
-        print("\(report.model), \(report.resolution) px, batch \(report.batch), \(report.precision), \(report.threads) threads (\(report.cpu))")
+        print(
+            "\(report.model), \(report.resolution) px, batch \(report.batch), \(report.precision), \(report.threads) threads (\(report.cpu))"
+        )
         print(
             "seconds per step   \(formatted(report.secondsPerStep)) (median of \(report.steps); fastest \(formatted(report.fastestStep)))"
         )

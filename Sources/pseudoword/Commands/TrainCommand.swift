@@ -56,7 +56,8 @@ struct TrainCommand: ParsableCommand {
         }
         let progress = ProgressDisplay(isQuiet: quiet)
         let crew = WorkerCrew(
-            count: workers, threads: threadsEach(file.study), memory: memory.memory, endpoint: endpoint.description, home: folder, cache: cache.folder,
+            count: workers, threads: threadsEach(file.study), memory: memory.memory, endpoint: endpoint.description, home: folder,
+            cache: cache.folder,
             logs: folder.appendingPathComponent("logs"))
         try crew.start()
         defer { crew.stop() }
