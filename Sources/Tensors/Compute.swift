@@ -7,7 +7,7 @@ private import Synchronization
 package enum Compute {
     /// Sets how many threads compute together.
     ///
-    /// Results do not depend on it: work is cut into the same pieces for any number of threads.
+    /// Results do not depend on it: however work is cut, every number is computed by the same instructions in the same order.
     package static func setThreads(_ count: Int) {
         prepare()
         pw_set_threads(Int32(clamping: count))

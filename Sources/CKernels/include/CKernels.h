@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The vector loops that BLAS does not have, in C with run-time CPU dispatch, and the thread pool that runs all compute.
+// Products of matrices and all other vector loops, in C with run-time CPU dispatch, and the thread pool that runs all compute.
 //
 // Conventions: row-major f32; "pixels" are rows of C channels (channels last); no function keeps a pointer; sizes are checked by
 // the Swift callers. Reductions use sixteen fixed lanes, so their order does not depend on the vector width of the machine.
