@@ -10,7 +10,6 @@ int32_t pw_dnn_sgemm(int64_t m, int64_t n, int64_t k, const float *a, int64_t ld
     return 0;
 }
 const pw_dnn_plan *pw_dnn_convolution_plan(const pw_dnn_convolution *shape) { return NULL; }
-const pw_dnn_plan *pw_dnn_product_plan(const pw_dnn_product *shape) { return NULL; }
 const char *pw_dnn_implementation(const pw_dnn_plan *plan) { return ""; }
 size_t pw_dnn_packed_bytes(const pw_dnn_plan *plan) { return 0; }
 size_t pw_dnn_scratch_bytes(const pw_dnn_plan *plan) { return 0; }
@@ -50,9 +49,6 @@ static int describe_convolution(dnnl_primitive_desc_t *out, dnnl_engine_t engine
     return dnnl_convolution_forward_primitive_desc_create(out, engine, INFERENCE, dnnl_convolution_direct, l[0], l[1], has_bias ? l[2] : NULL,
                                                           l[3], strides, dilation, before, after, attributes);
 }
-static int describe_product(dnnl_primitive_desc_t *out, dnnl_engine_t engine, layout l[4], int has_bias, dnnl_primitive_attr_t attributes) {
-    return dnnl_matmul_primitive_desc_create(out, engine, l[0], l[1], has_bias ? l[2] : NULL, l[3], attributes);
-}
 #else
 typedef dnnl_memory_desc_t layout;
 typedef const dnnl_memory_desc_t *const_layout;
@@ -75,11 +71,6 @@ static int describe_convolution(dnnl_primitive_desc_t *out, dnnl_engine_t engine
                                                     strides, before, after);
     return status ? status : dnnl_primitive_desc_create(out, &it, attributes, engine, NULL);
 }
-static int describe_product(dnnl_primitive_desc_t *out, dnnl_engine_t engine, layout l[4], int has_bias, dnnl_primitive_attr_t attributes) {
-    dnnl_matmul_desc_t it;
-    int status = dnnl_matmul_desc_init(&it, &l[0], &l[1], has_bias ? &l[2] : NULL, &l[3]);
-    return status ? status : dnnl_primitive_desc_create(out, &it, attributes, engine, NULL);
-}
 #endif
 
 // --- The same for both ---------------------------------------------------------------------------------------------------
@@ -87,7 +78,6 @@ static int describe_product(dnnl_primitive_desc_t *out, dnnl_engine_t engine, la
 struct pw_dnn_plan {
     dnnl_primitive_desc_t description;
     dnnl_primitive_t primitive;
-    int weight_rank;
     dnnl_dim_t weight_sizes[4];
     int has_bias;
 };
@@ -123,8 +113,8 @@ int32_t pw_dnn_sgemm(int64_t m, int64_t n, int64_t k, const float *a, int64_t ld
 }
 
 /// Source, weight, bias and target of `l` are described; takes them and gives a plan.
-static const pw_dnn_plan *plan_of(layout l[4], int is_product, const dnnl_dim_t *strides, const dnnl_dim_t *before, const dnnl_dim_t *after,
-                                  int has_bias, int accumulates, int rank, const dnnl_dim_t *weight_sizes) {
+static const pw_dnn_plan *plan_of(layout l[4], const dnnl_dim_t *strides, const dnnl_dim_t *before, const dnnl_dim_t *after,
+                                  int has_bias, int accumulates, const dnnl_dim_t *weight_sizes) {
     pw_dnn_plan *plan = calloc(1, sizeof *plan);
     dnnl_primitive_attr_t attributes = NULL;
     dnnl_post_ops_t operations = NULL;
@@ -134,8 +124,7 @@ static const pw_dnn_plan *plan_of(layout l[4], int is_product, const dnnl_dim_t 
         ok = dnnl_post_ops_create(&operations) == dnnl_success && append_sum(operations) == dnnl_success
              && dnnl_primitive_attr_set_post_ops(attributes, operations) == dnnl_success;
     if (ok) {
-        int status = is_product ? describe_product(&plan->description, engine, l, has_bias, attributes)
-                                : describe_convolution(&plan->description, engine, l, strides, before, after, has_bias, attributes);
+        int status = describe_convolution(&plan->description, engine, l, strides, before, after, has_bias, attributes);
         ok = status == dnnl_success && dnnl_primitive_create(&plan->primitive, plan->description) == dnnl_success;
     }
     if (operations) dnnl_post_ops_destroy(operations);
@@ -146,9 +135,8 @@ static const pw_dnn_plan *plan_of(layout l[4], int is_product, const dnnl_dim_t 
         free(plan);
         return NULL;
     }
-    plan->weight_rank = rank;
     plan->has_bias = has_bias;
-    for (int i = 0; i < rank; i++) plan->weight_sizes[i] = weight_sizes[i];
+    for (int i = 0; i < 4; i++) plan->weight_sizes[i] = weight_sizes[i];
     return plan;
 }
 
@@ -166,18 +154,7 @@ const pw_dnn_plan *pw_dnn_convolution_plan(const pw_dnn_convolution *s) {
         || make_layout(&l[2], 1, bias, dnnl_f32, one) || make_layout(&l[3], 4, target, type, out_strides))
         return NULL;
     const dnnl_dim_t steps[2] = {s->stride, s->stride}, before[2] = {s->top, s->left}, after[2] = {s->bottom, s->right};
-    return plan_of(l, 0, steps, before, after, s->has_bias, s->accumulates, 4, weight);
-}
-
-const pw_dnn_plan *pw_dnn_product_plan(const pw_dnn_product *s) {
-    if (!prepare()) return NULL;
-    layout l[4] = {0};
-    const dnnl_dim_t a[2] = {s->m, s->k}, b[2] = {s->k, s->n}, bias[2] = {1, s->n}, c[2] = {s->m, s->n};
-    const dnnl_dim_t a_strides[2] = {s->stride_a, 1}, bias_strides[2] = {s->n, 1}, c_strides[2] = {s->stride_c, 1};
-    if (make_layout(&l[0], 2, a, type_of(s->type), a_strides) || make_layout(&l[1], 2, b, type_of(s->type), NULL)
-        || make_layout(&l[2], 2, bias, dnnl_f32, bias_strides) || make_layout(&l[3], 2, c, type_of(s->output_type), c_strides))
-        return NULL;
-    return plan_of(l, 1, NULL, NULL, NULL, s->has_bias, s->accumulates, 2, b);
+    return plan_of(l, steps, before, after, s->has_bias, s->accumulates, weight);
 }
 
 const char *pw_dnn_implementation(const pw_dnn_plan *plan) {
@@ -200,7 +177,7 @@ static dnnl_memory_t view(const_layout it, const void *pointer) {
 int32_t pw_dnn_pack(const pw_dnn_plan *plan, const float *weight, const int64_t *strides, void *packed) {
     if (!prepare()) return 0;
     layout plain = {0};
-    if (make_layout(&plain, plan->weight_rank, plan->weight_sizes, dnnl_f32, strides)) return 0;
+    if (make_layout(&plain, 4, plan->weight_sizes, dnnl_f32, strides)) return 0;
     const_layout wanted = queried(plan->description, dnnl_query_weights_md);
     dnnl_primitive_desc_t description = NULL;
     dnnl_primitive_t reorder = NULL;

@@ -25,19 +25,11 @@ typedef struct {
     pw_dnn_type type;
 } pw_dnn_convolution;
 
-/// One product C[m, n] = A[m, k] B[k, n] with packed B, rows of A and C at the given distances.
-typedef struct {
-    int64_t m, n, k, stride_a, stride_c;
-    int32_t has_bias, accumulates;
-    pw_dnn_type type, output_type;
-} pw_dnn_product;
-
 /// An operation at one shape: which implementation, and how its weight is laid out.
 typedef struct pw_dnn_plan pw_dnn_plan;
 
 /// NULL when the library cannot do it on this processor. Plans live as long as the program.
 const pw_dnn_plan *pw_dnn_convolution_plan(const pw_dnn_convolution *shape);
-const pw_dnn_plan *pw_dnn_product_plan(const pw_dnn_product *shape);
 
 /// The library's name of the implementation, such as "brgconv:avx512_core".
 const char *pw_dnn_implementation(const pw_dnn_plan *plan);
@@ -46,8 +38,7 @@ size_t pw_dnn_scratch_bytes(const pw_dnn_plan *plan);
 /// Whether a weight packed for one plan serves the other.
 int32_t pw_dnn_same_packing(const pw_dnn_plan *a, const pw_dnn_plan *b);
 
-/// Packs an f32 weight: W[o, i, y, x] of a convolution stands at o strides[0] + i strides[1] + y strides[2] + x strides[3]; B[k, n] of a
-/// product at k strides[0] + n strides[1].
+/// Packs an f32 weight: W[o, i, y, x] of a convolution stands at o strides[0] + i strides[1] + y strides[2] + x strides[3].
 int32_t pw_dnn_pack(const pw_dnn_plan *plan, const float *weight, const int64_t *strides, void *packed);
 
 int32_t pw_dnn_execute(const pw_dnn_plan *plan, const void *source, const void *packed, const float *bias, void *target, void *scratch);
