@@ -82,6 +82,10 @@ static void pack_straight(pw_element type, const void *b, size_t row_stride, siz
         size_t width = n - first < PANEL ? n - first : PANEL;
         for (size_t row = 0; row < k; row++) {
             float *R out = packed + row * PANEL;
+            if (width == PANEL) {  // a constant number of vectors, so that no copying function is called
+                UNROLLED for (size_t c = 0; c < PANEL; c += 8) eight_elements(T, b, row * row_stride + first + c, (eight_floats *)(out + c));
+                continue;
+            }
             size_t c = 0;
             for (; c + 8 <= width; c += 8) eight_elements(T, b, row * row_stride + first + c, (eight_floats *)(out + c));
             for (; c < width; c++) out[c] = element(T, b, row * row_stride + first + c);

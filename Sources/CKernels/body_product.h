@@ -8,9 +8,11 @@
 
 typedef uint32_t bits_vector __attribute__((vector_size(4 * PW_VECTOR), aligned(4), may_alias));
 typedef float vector __attribute__((vector_size(4 * PW_VECTOR), aligned(4), may_alias));
-enum { PANEL = 2 * PW_VECTOR, DEPTH = 320, BLOCK = 192 };
+enum { PANEL = 2 * PW_VECTOR, DEPTH = 320, BLOCK = 192, STEP = 4 };
 
 #define UNROLLED _Pragma("clang loop unroll(full)")
+/// Keeps the compiler from counting the pointer x by an index: it would add up addresses for every element.
+#define KEEP_POINTER(x) __asm__("" : "+r"(x))
 
 /// sum + left right, for elements or for pairs: the second product of a pair is added first, as vdpbf16ps does.
 INLINE void add_product(const int pairs, vector *sum, const vector *left, const vector *right) {
@@ -27,8 +29,34 @@ INLINE void add_product(const int pairs, vector *sum, const vector *left, const 
 #endif
 }
 
+/// sum[m] += element m of the left operand * the right operand's row at b, `step` rows further down than where the left pointers stand.
+INLINE void add_row(const size_t M, const size_t N, const int by_columns, const int pairs, vector sum[][2], const float *const *left,
+                    size_t stride, size_t step, const float *R b) {
+    vector right[2];
+    UNROLLED for (size_t n = 0; n < N; n++) right[n] = *(const vector *)(b + n * PW_VECTOR);
+    UNROLLED for (size_t m = 0; m < M; m++) {
+        uint32_t bits;
+        memcpy(&bits, left[m / 3] + (by_columns ? step * stride + m % 3 : m % 3 * stride + step), 4);
+        vector one = (vector)(bits - (bits_vector){0});
+        UNROLLED for (size_t n = 0; n < N; n++) add_product(pairs, &sum[m][n], &one, &right[n]);
+    }
+}
+
+/// Stores part of a tile, column by column.
+static __attribute__((noinline)) void store_edge(const float *R tile, size_t rows, size_t width, float *c, size_t c_stride, const float *bias,
+                                                 const float *residual) {
+    for (size_t m = 0; m < rows; m++)
+        for (size_t j = 0; j < width; j++) {
+            float value = tile[m * PANEL + j];
+            if (bias) value += bias[j];
+            if (residual) value += residual[m * c_stride + j];
+            c[m * c_stride + j] = value;
+        }
+}
+
 /// One tile of the result: M rows, N vectors of columns, from segments of k elements each. The left operand is read along its rows (element i
-/// of row m at m stride + i), three rows from one pointer, or along its columns (at i stride + m).
+/// of row m at m stride + i), three rows from one pointer, or along its columns (at i stride + m). Four elements of k share the counting:
+/// where another thread of the core takes half of the instructions' slots, every instruction that does not multiply costs time.
 INLINE void tile(const size_t M, const size_t N, const int by_columns, const int pairs, const pw_left *left, const float *a, size_t k, const float *R b, float *c,
                  size_t c_stride, size_t width, const float *bias, const float *residual) {
     vector sum[PW_ROWS][2];
@@ -40,17 +68,18 @@ INLINE void tile(const size_t M, const size_t N, const int by_columns, const int
     for (size_t segment = 0; segment < left->segments; segment++) {
         const float *start = a + (left->offsets ? left->offsets[segment] : 0);
         const float *rows[(PW_ROWS + 2) / 3];
-        UNROLLED for (size_t m = 0; m < M; m += 3) rows[m / 3] = start + m * stride;
-        for (size_t i = 0; i < k; i++, b += PANEL) {
-            vector right[2];
-            UNROLLED for (size_t n = 0; n < N; n++) right[n] = *(const vector *)(b + n * PW_VECTOR);
-            UNROLLED for (size_t m = 0; m < M; m++) {
-                const float *at = by_columns ? start + i * stride + m : rows[m / 3] + m % 3 * stride + i;
-                uint32_t bits;
-                memcpy(&bits, at, 4);
-                vector one = (vector)(bits - (bits_vector){0});
-                UNROLLED for (size_t n = 0; n < N; n++) add_product(pairs, &sum[m][n], &one, &right[n]);
+        UNROLLED for (size_t m = 0; m < M; m += 3) rows[m / 3] = start + m * (by_columns ? 1 : stride);
+        size_t i = 0, along = by_columns ? stride : 1;
+        for (; i + STEP <= k; i += STEP, b += STEP * PANEL) {
+            UNROLLED for (size_t step = 0; step < STEP; step++) add_row(M, N, by_columns, pairs, sum, rows, stride, step, b + step * PANEL);
+            UNROLLED for (size_t m = 0; m < M; m += 3) {
+                rows[m / 3] += STEP * along;
+                KEEP_POINTER(rows[m / 3]);
             }
+        }
+        for (; i < k; i++, b += PANEL) {
+            add_row(M, N, by_columns, pairs, sum, rows, stride, 0, b);
+            UNROLLED for (size_t m = 0; m < M; m += 3) rows[m / 3] += along;
         }
     }
     if (width == N * PW_VECTOR) {
@@ -64,13 +93,7 @@ INLINE void tile(const size_t M, const size_t N, const int by_columns, const int
     }
     float edge[PW_ROWS][PANEL];
     UNROLLED for (size_t m = 0; m < M; m++) UNROLLED for (size_t n = 0; n < N; n++) *(vector *)(edge[m] + n * PW_VECTOR) = sum[m][n];
-    for (size_t m = 0; m < M; m++)
-        for (size_t j = 0; j < width; j++) {
-            float value = edge[m][j];
-            if (bias) value += bias[j];
-            if (residual) value += residual[m * c_stride + j];
-            c[m * c_stride + j] = value;
-        }
+    store_edge(edge[0], M, width, c, c_stride, bias, residual);
 }
 
 typedef void tile_function(const pw_left *left, const float *a, size_t k, const float *R b, float *c, size_t c_stride, size_t width,
