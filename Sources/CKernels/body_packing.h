@@ -131,6 +131,13 @@ static void round_bf16(const float *R x, uint16_t *R out, size_t n) {
     for (size_t i = 0; i < n; i++) out[i] = (uint16_t)(rounded_bits(x[i]) >> 16);
 }
 
+static void widen_bf16(const uint16_t *R x, float *R out, size_t n) {
+    for (size_t i = 0; i < n; i++) {
+        uint32_t bits = (uint32_t)x[i] << 16;
+        memcpy(&out[i], &bits, 4);
+    }
+}
+
 static void pair_rows(const float *R x, size_t stride, size_t k, size_t width, uint32_t *R out, size_t out_stride) {
     for (size_t i = 0; i < k; i += 2) {
         const float *R first = x + i * stride, *R second = first + stride;

@@ -64,5 +64,6 @@ PW_KERNEL(multiply_panels,
           (left, packed, panel_stride, c, c_stride, m, n, k, bias, residual))
 PW_KERNEL(saturate, (size_t rounds, float *out), (rounds, out))
 PW_KERNEL(round_bf16, (const float *x, uint16_t *out, size_t n), (x, out, n))
+PW_KERNEL(widen_bf16, (const uint16_t *x, float *out, size_t n), (x, out, n))
 PW_KERNEL(pair_rows, (const float *x, size_t stride, size_t k, size_t width, uint32_t *out, size_t out_stride),
           (x, stride, k, width, out, out_stride))

@@ -18,7 +18,7 @@ package enum Compute {
         var all: [String] = []
         if backend != .own { all.append("backend \(backend.rawValue)") }
         if winograd != .worthwhile { all.append("winograd \(winograd.rawValue)") }
-        if let forced = DirectConvolution.forced { all.append("convolution \(forced)") }
+        if backend == .oneDNN, let forced = DirectConvolution.forced { all.append("convolution \(forced)") }
         return all.joined(separator: ", ")
     }
 

@@ -51,11 +51,15 @@ enum Product {
 
     static func panelCount(_ columns: Int) -> Int { (columns + panelWidth - 1) / panelWidth }
 
-    /// Panels of `rows` rows, one behind the other, rounded to bf16 in pairs of rows.
-    static func pair(_ panels: UnsafePointer<Float>, count: Int, rows: Int, into out: UnsafeMutablePointer<Float>) {
-        let pairs = (rows + 1) / 2 * panelWidth
-        for panel in 0..<count {
-            pw_pair_rows(panels + panel * rows * panelWidth, panelWidth, rows, panelWidth, (out + panel * pairs).pairs, panelWidth)
+    /// Has `write` fill panels of `rows` rows, one behind the other, and rounds them to bf16 in pairs of rows when `isPaired`.
+    static func pack(
+        rows: Int, columns: Int, isPaired: Bool, into panels: UnsafeMutablePointer<Float>, _ write: (UnsafeMutablePointer<Float>) -> Void
+    ) {
+        guard isPaired else { return write(panels) }
+        let wide = scratch(0, panelFloats(depth: rows, columns: columns)), pairs = (rows + 1) / 2 * panelWidth
+        write(wide)
+        for panel in 0..<panelCount(columns) {
+            pw_pair_rows(wide + panel * rows * panelWidth, panelWidth, rows, panelWidth, (panels + panel * pairs).pairs, panelWidth)
         }
     }
 

@@ -27,15 +27,7 @@ struct LeftRows {
     /// - Parameter isPaired: the rows have an even length.
     init(_ tensor: Tensor, isPaired: Bool) {
         unit = isPaired ? 2 : 1
-        guard isPaired else {
-            memory = tensor
-            return
-        }
-        let rounded = Tensor(uninitialized: [tensor.count / 2])
-        parallelRanges(tensor.count, minimum: 65536) { range in
-            pw_round_bf16(tensor.pointer + range.lowerBound, rounded.halves + range.lowerBound, range.count)
-        }
-        memory = rounded
+        memory = isPaired ? Tensor(roundedPairs: tensor) : tensor
     }
 
     /// Rows `stride` elements apart, the first at element `offset`; both even.

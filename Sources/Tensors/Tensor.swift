@@ -72,6 +72,21 @@ package struct Tensor: Sendable {
         }
     }
 
+    /// Tensors whose rows follow each other, put together.
+    package init(joining parts: [Tensor], shape: [Int]) {
+        if parts.count == 1 {
+            self = parts[0].reshaped(shape)
+            return
+        }
+        self.init(uninitialized: shape)
+        precondition(parts.reduce(0) { $0 + $1.count } == count, "\(parts.map(\.shape)) do not make \(shape)")
+        var place = storage.pointer
+        for part in parts {
+            place.update(from: part.pointer, count: part.count)
+            place += part.count
+        }
+    }
+
     /// The same values under another shape with as many elements.
     package func reshaped(_ shape: [Int]) -> Tensor {
         precondition(shape.reduce(1, *) == count, "cannot view \(self.shape) as \(shape)")
@@ -99,6 +114,12 @@ package struct Tensor: Sendable {
         return Tensor(shape: [range.count] + shape.dropFirst()) { out in
             if range.count * stride > 0 { out.baseAddress?.update(from: pointer + range.lowerBound * stride, count: range.count * stride) }
         }
+    }
+
+    /// The rows `range` of all rows, [range.count, width]: copied, or itself when it is all of them.
+    package func rows(_ range: Range<Int>) -> Tensor {
+        let all = reshaped([rowCount, width])
+        return range == 0..<rowCount ? all : all.slice(range)
     }
 
     /// The first element's address, valid while this tensor lives.

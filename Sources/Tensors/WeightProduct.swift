@@ -62,10 +62,9 @@ struct WeightProduct {
     }
 
     private func pack(_ depth: Range<Int>, _ columns: Range<Int>, rows: Int, into panels: UnsafeMutablePointer<Float>) {
-        guard isPaired else { return weight.pack(direction, depth: depth, columns: columns, into: panels) }
-        let wide = scratch(0, Product.panelFloats(depth: rows, columns: columns.count))
-        weight.pack(direction, depth: depth, columns: columns, into: wide)
-        Product.pair(wide, count: Product.panelCount(columns.count), rows: rows, into: panels)
+        Product.pack(rows: rows, columns: columns.count, isPaired: isPaired, into: panels) { wide in
+            weight.pack(direction, depth: depth, columns: columns, into: wide)
+        }
     }
 
     /// All blocks of the weight, one behind the other.
@@ -82,6 +81,21 @@ struct WeightProduct {
     }
 }
 
+/// What is made of a weight for each direction when it is first asked for, and kept.
+final class KeptDirections: Sendable {
+    private let kept = Mutex<(forward: Tensor?, turned: Tensor?)>((nil, nil))
+
+    func tensor(_ direction: Weight.Direction, _ make: () -> Tensor) -> Tensor {
+        kept.withLock { kept in
+            let isForward = if case .forward = direction { true } else { false }
+            if let known = isForward ? kept.forward : kept.turned { return known }
+            let made = make()
+            if isForward { kept.forward = made } else { kept.turned = made }
+            return made
+        }
+    }
+}
+
 /// The panels of a small weight, kept: few rows share them, so packing would take long beside the product.
 ///
 /// A large weight's second copy costs more memory than it saves time.
@@ -90,7 +104,7 @@ final class KeptPanels: Sendable {
 
     private let weight: Weight
     private let precision: ProductPrecision
-    private let kept = Mutex<(forward: Tensor?, turned: Tensor?)>((nil, nil))
+    private let kept = KeptDirections()
 
     init(_ weight: Weight, _ precision: ProductPrecision) { (self.weight, self.precision) = (weight, precision) }
 
@@ -99,14 +113,7 @@ final class KeptPanels: Sendable {
         if case .tap = direction { return plain }
         plain.isPaired = precision.pairs(weight.depth(direction))
         guard weight.count <= Self.largest, Compute.memory == .fast else { return plain }
-        plain.kept = kept.withLock { kept in
-            if case .forward = direction {
-                kept.forward = kept.forward ?? plain.packWhole()
-                return kept.forward
-            }
-            kept.turned = kept.turned ?? plain.packWhole()
-            return kept.turned
-        }
+        plain.kept = kept.tensor(direction) { plain.packWhole() }
         return plain
     }
 }

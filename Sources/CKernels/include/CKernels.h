@@ -140,6 +140,9 @@ void pw_saturate(size_t rounds, float *out);
 int32_t pw_has_bf16(void);
 /// Rounds to bf16, to nearest even; NaN stays NaN.
 void pw_round_bf16(const float *x, uint16_t *out, size_t n);
+
+/// The numbers that bf16 bits stand for.
+void pw_widen_bf16(const uint16_t *x, float *out, size_t n);
 /// Rows [k, width] become pairs of rows [(k + 1) / 2, width]: rows 2i and 2i + 1, or zero where the last has none. Row strides as given.
 void pw_pair_rows(const float *x, size_t stride, size_t k, size_t width, uint32_t *out, size_t out_stride);
 

@@ -22,6 +22,9 @@ package struct Parameters {
 
     package static func / (parent: Parameters, index: Int) -> Parameters { parent / String(index) }
 
+    /// The same place, for layers that multiply and keep in f32.
+    package var inF32: Parameters { Parameters(source, path: path) }
+
     package func holds(_ name: String) -> Bool { source.holds((self / name).path) }
 
     package func tensor(_ name: String, _ shape: [Int]) throws -> Tensor { try source.tensor((self / name).path, shape: shape) }
@@ -48,11 +51,11 @@ package struct Parameters {
 
     package func groupNorm(channels: Int, groups: Int, epsilon: Float, activation: Activation = .none) throws -> GroupNorm {
         try GroupNorm(
-            weight: tensor("weight", [channels]), bias: tensor("bias", [channels]), groups: groups, epsilon: epsilon, activation: activation
-        )
+            weight: tensor("weight", [channels]), bias: tensor("bias", [channels]), groups: groups, epsilon: epsilon, activation: activation,
+            precision: precision)
     }
 
     package func layerNorm(width: Int, epsilon: Float) throws -> LayerNorm {
-        try LayerNorm(weight: tensor("weight", [width]), bias: tensor("bias", [width]), epsilon: epsilon)
+        try LayerNorm(weight: tensor("weight", [width]), bias: tensor("bias", [width]), epsilon: epsilon, precision: precision)
     }
 }

@@ -6,15 +6,13 @@ struct TransformerBlock: Sendable {
     struct Saved: Sendable {
         let norm1: LayerNorm.Saved, selfAttention: Attention.Saved
         let norm2: LayerNorm.Saved, crossAttention: Attention.Saved
-        let norm3: LayerNorm.Saved
-        /// The largest of all: not kept when memory is short, but computed again from the norm's input.
-        let gateInput: Tensor?
+        let feedForward: FeedForward.Saved
     }
 
-    private let norm1: LayerNorm, norm2: LayerNorm, norm3: LayerNorm
+    private let norm1: LayerNorm, norm2: LayerNorm
     private let selfProjections: Projections, crossProjections: Projections
     private let attention: Attention
-    private let widen: Linear, narrow: Linear
+    private let feedForward: FeedForward
 
     private struct Projections: Sendable {
         let query: Linear, key: Linear, value: Linear, output: Linear
@@ -32,16 +30,15 @@ struct TransformerBlock: Sendable {
         selfProjections = try Projections(parameters / "attn1", width: width, context: width)
         norm2 = try (parameters / "norm2").layerNorm(width: width, epsilon: 1e-5)
         crossProjections = try Projections(parameters / "attn2", width: width, context: contextWidth)
-        norm3 = try (parameters / "norm3").layerNorm(width: width, epsilon: 1e-5)
-        widen = try (parameters / "ff" / "net" / 0 / "proj").linear(inputs: width, outputs: 8 * width)
-        narrow = try (parameters / "ff" / "net" / 2).linear(inputs: 4 * width, outputs: width)
+        feedForward = try FeedForward(parameters, width: width)
         attention = Attention(heads: heads, precision: parameters.precision)
     }
 
     /// [N, T, width] with the prompt [N, 77, contextWidth] -> [N, T, width].
     func forward(_ input: Tensor, context: Tensor, saving saved: inout Saved?) -> Tensor {
-        var (kept1, kept2, kept3): (LayerNorm.Saved?, LayerNorm.Saved?, LayerNorm.Saved?)
+        var (kept1, kept2): (LayerNorm.Saved?, LayerNorm.Saved?)
         var (keptSelf, keptCross): (Attention.Saved?, Attention.Saved?)
+        var keptFeedForward: FeedForward.Saved?
         var normal = norm1.forward(input, saving: &kept1)
         var p = selfProjections
         let seen = attention.forward(
@@ -52,21 +49,17 @@ struct TransformerBlock: Sendable {
         let read = attention.forward(
             query: p.query.forward(normal), key: p.key.forward(context), value: p.value.forward(context), saving: &keptCross)
         let second = p.output.forward(read, adding: first)
-        normal = norm3.forward(second, saving: &kept3)
-        let gate = widen.forward(normal)
-        if let kept1, let kept2, let kept3, let keptSelf, let keptCross {
+        let output = feedForward.forward(second, saving: &keptFeedForward)
+        if let kept1, let kept2, let keptSelf, let keptCross, let keptFeedForward {
             saved = Saved(
-                norm1: kept1, selfAttention: keptSelf, norm2: kept2, crossAttention: keptCross, norm3: kept3,
-                gateInput: Compute.memory == .fast ? gate : nil)
+                norm1: kept1, selfAttention: keptSelf, norm2: kept2, crossAttention: keptCross, feedForward: keptFeedForward)
         }
-        return narrow.forward(GatedGELU.forward(gate), adding: second)
+        return output
     }
 
     /// dL/d input (nil when not asked for); dL/d context is added to `contextGradient` [N, 77, contextWidth].
     func inputGradient(_ outputGradient: Tensor, _ saved: Saved, contextGradient: inout Tensor?, needsInput: Bool) -> Tensor? {
-        let gateInput = saved.gateInput ?? widen.forward(norm3.forward(saved.norm3.input))
-        let gate = GatedGELU.inputGradient(narrow.inputGradient(outputGradient), input: gateInput)
-        let second = Addition.forward(outputGradient, norm3.inputGradient(widen.inputGradient(gate), saved.norm3))
+        let second = feedForward.inputGradient(outputGradient, saved.feedForward)
         var p = crossProjections
         let cross = attention.inputGradients(p.output.inputGradient(second), saved.crossAttention, needsQuery: needsInput)
         contextGradient = p.key.inputGradient(cross.key, adding: p.value.inputGradient(cross.value, adding: contextGradient))

@@ -115,17 +115,19 @@ package struct UNet: Sendable {
     }
 
     /// dL/d encoderHiddenStates [N, T, C] from dL/d noisePrediction.
-    package func contextGradient(_ outputGradient: Tensor, _ saved: Saved) -> Tensor? {
-        guard let norm = saved.outputNorm else { return nil }
-        var gradient = normOut.inputGradient(convolutionOut.inputGradient(outputGradient, inputShape: saved.outputShape), norm)
+    ///
+    /// What was saved is let go stage by stage, as soon as it has been used; nothing is left of it afterwards.
+    package func contextGradient(_ outputGradient: Tensor, _ saved: inout Saved?) -> Tensor? {
+        guard var kept = saved.take(), let norm = kept.outputNorm.take() else { return nil }
+        var gradient = normOut.inputGradient(convolutionOut.inputGradient(outputGradient, inputShape: kept.outputShape), norm)
         var context: Tensor?
         var skipGradients: [Tensor] = []
         for index in (firstLive..<stages.count).reversed() {
-            switch (stages[index], saved.stages[index - firstLive]) {
-            case (.residual(let block), .residual(let kept)):
-                gradient = block.inputGradient(gradient, kept)
-            case (.transformer(let transformer), .transformer(let kept)):
-                let next = transformer.inputGradient(gradient, kept, contextGradient: &context, needsInput: index > firstLive)
+            switch (stages[index], kept.stages.removeLast()) {
+            case (.residual(let block), .residual(let part)):
+                gradient = block.inputGradient(gradient, part)
+            case (.transformer(let transformer), .transformer(let part)):
+                let next = transformer.inputGradient(gradient, part, contextGradient: &context, needsInput: index > firstLive)
                 guard let next else { return context }
                 gradient = next
             case (.downsample(let convolution), .shape(let shape)):

@@ -93,7 +93,7 @@ package struct ModelVerification: Sendable {
         let mean = Float(losses.reduce(0, +) / Double(losses.count))
         try compare("loss", Tensor([mean], shape: []), tolerance: limits.prediction)
         let outputGradient = MeanSquaredError.inputGradient(prediction, target, factor: 1 / Float(losses.count))
-        if let savedUNet, let savedText, let contextGradient = unet.contextGradient(outputGradient, savedUNet) {
+        if let savedText, let contextGradient = unet.contextGradient(outputGradient, &savedUNet) {
             let gradient = encoder.learnedGradient(contextGradient, savedText, vectors: vectors.shape[0])
             try compare("embedding_gradient", gradient, tolerance: limits.gradient)
         }

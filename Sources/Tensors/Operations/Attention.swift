@@ -10,7 +10,8 @@ private import Glibc
 package struct Attention: Sendable {
     /// What the input gradients need: the inputs, the output and the log-sum-exp [N, heads, Tq] of the scaled scores.
     package struct Saved: Sendable {
-        let query: Tensor, key: Tensor, value: Tensor, output: Tensor, logSumExp: Tensor
+        fileprivate let query: KeptTensor, key: KeptTensor, value: KeptTensor, output: KeptTensor
+        fileprivate let logSumExp: Tensor
     }
 
     package let heads: Int
@@ -72,7 +73,9 @@ package struct Attention: Sendable {
             }
             pw_scale_rows(o, correction, rows.count, shape.depth, channels)
         }
-        saved = Saved(query: query, key: key, value: value, output: output, logSumExp: logSumExp)
+        saved = Saved(
+            query: KeptTensor(query, precision), key: KeptTensor(key, precision), value: KeptTensor(value, precision),
+            output: KeptTensor(output, precision), logSumExp: logSumExp)
         return output
     }
 
@@ -82,20 +85,20 @@ package struct Attention: Sendable {
     package func inputGradients(
         _ outputGradient: Tensor, _ saved: Saved, needsQuery: Bool = true
     ) -> (query: Tensor?, key: Tensor, value: Tensor) {
-        let (query, key, value) = (saved.query, saved.key, saved.value)
+        let (query, key, value, output) = (saved.query.tensor, saved.key.tensor, saved.value.tensor, saved.output.tensor)
         let shape = sizes(query, key, value), channels = shape.channels
-        precondition(outputGradient.count == saved.output.count, "attention gradient \(outputGradient.shape) for \(saved.output.shape)")
+        precondition(outputGradient.count == output.count, "attention gradient \(outputGradient.shape) for \(output.shape)")
         let pairs = shape.samples * heads, chunks = (shape.keys + Self.keyChunk - 1) / Self.keyChunk
         let queryParts = needsQuery ? (0..<chunks).map { _ in Tensor(zeros: query.shape) } : []
         let keyGradient = Tensor(zeros: key.shape), valueGradient = Tensor(zeros: value.shape)
         let isPaired = precision.pairs(shape.depth)
         let queries = LeftRows(query, isPaired: isPaired), outputRows = LeftRows(outputGradient, isPaired: isPaired)
-        let panels = GradientPanels(saved, outputGradient, heads: heads, needsQuery: needsQuery, isPaired: isPaired)
+        let panels = GradientPanels(query, key, value, outputGradient, heads: heads, needsQuery: needsQuery, isPaired: isPaired)
         let delta = Tensor(uninitialized: [pairs, shape.queries])
         parallel(pairs) { pair in
             let at = shape.queryOffset(pair)
             pw_row_dots(
-                outputGradient.pointer + at, saved.output.pointer + at, delta.pointer + pair * shape.queries, shape.queries, shape.depth,
+                outputGradient.pointer + at, output.pointer + at, delta.pointer + pair * shape.queries, shape.queries, shape.depth,
                 channels)
         }
         // One task for each head and chunk of keys: the sums over blocks of queries keep one order.

@@ -59,15 +59,14 @@ struct ConvolutionJob {
                 let y = index % height - padding.top, source = input + (index / height * inputShape[1] + y) * inputSpan
                 let count = y >= 0 && y < inputShape[1] ? copied : 0
                 if isPaired {
-                    let target = result.halves + index * span
-                    target.update(repeating: 0, count: left)
-                    pw_round_bf16(source, target + left, count)
-                    (target + left + count).update(repeating: 0, count: span - left - count)
+                    fill(result.halves + index * span) { pw_round_bf16(source, $0, count) }
                 } else {
-                    let target = result.pointer + index * span
-                    target.update(repeating: 0, count: left)
-                    (target + left).update(from: source, count: count)
-                    (target + left + count).update(repeating: 0, count: span - left - count)
+                    fill(result.pointer + index * span) { $0.update(from: source, count: count) }
+                }
+                func fill<Element: Numeric>(_ line: UnsafeMutablePointer<Element>, _ copy: (UnsafeMutablePointer<Element>) -> Void) {
+                    line.update(repeating: 0, count: left)
+                    copy(line + left)
+                    (line + left + count).update(repeating: 0, count: span - left - count)
                 }
             }
         }

@@ -8,21 +8,27 @@ private import Glibc
 package struct GroupNorm: Sendable {
     /// What the input gradient needs: the input and each channel's mean and reciprocal deviation, [N, C].
     package struct Saved: Sendable {
-        let input: Tensor, mean: Tensor, reciprocalDeviation: Tensor
+        fileprivate let input: KeptTensor
+        let mean: Tensor, reciprocalDeviation: Tensor
     }
 
     package let weight: Tensor, bias: Tensor
     package let groups: Int
     package let epsilon: Float
     package let activation: Activation
+    private let precision: ProductPrecision
 
-    package init(weight: Tensor, bias: Tensor, groups: Int, epsilon: Float, activation: Activation = .none) {
+    /// - Parameter precision: in bf16 the input is kept rounded for the gradient; the norm itself is f32.
+    package init(
+        weight: Tensor, bias: Tensor, groups: Int, epsilon: Float, activation: Activation = .none, precision: ProductPrecision = .f32
+    ) {
         precondition(weight.count == bias.count && groups > 0 && weight.count % groups == 0, "\(weight.count) channels in \(groups) groups")
         self.weight = weight
         self.bias = bias
         self.groups = groups
         self.epsilon = epsilon
         self.activation = activation
+        self.precision = precision
     }
 
     private var channels: Int { weight.count }
@@ -50,7 +56,7 @@ package struct GroupNorm: Sendable {
     /// With n = (x - mean) r and g = dL/d(affine output) * weight, over the M elements of a group: dx = r (g - sum(g) / M - n sum(g n)
     /// / M).
     package func inputGradient(_ outputGradient: Tensor, _ saved: Saved) -> Tensor {
-        let input = saved.input, channels = channels
+        let input = saved.input.tensor, channels = channels
         precondition(outputGradient.shape == input.shape, "group norm gradient \(outputGradient.shape) for \(input.shape)")
         let (scale, shift) = affine(saved)
         let samples = input.shape[0], size = Double(input.count / samples / groups)
@@ -137,7 +143,7 @@ package struct GroupNorm: Sendable {
             pw_channel_squares(x, mean.pointer + sample * channels, sums, count, channels)
         }
         let deviations = variances.map { Float(1 / ($0 + Double(epsilon)).squareRoot()) }
-        return Saved(input: input, mean: mean, reciprocalDeviation: Tensor(deviations, shape: [samples, channels]))
+        return Saved(input: KeptTensor(input, precision), mean: mean, reciprocalDeviation: Tensor(deviations, shape: [samples, channels]))
     }
 
     /// Averages over each group of what `accumulate` sums for each channel, repeated for every channel of the group: [N * C].

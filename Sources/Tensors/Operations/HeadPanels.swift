@@ -25,13 +25,13 @@ struct HeadPanels {
             let (pair, first) = (task / pieces, task % pieces * piece), count = min(piece, columns - first)
             let source = tensor.pointer + pair / heads * tokens * channels + pair % heads * depth
             let target = panels.pointer + pair * panels.width + first * rows
-            let wide = isPaired ? scratch(0, Product.panelFloats(depth: plain, columns: count)) : target
-            if isTransposed {
-                pw_pack_transposed(PW_F32, source + first * channels, channels, plain, count, identity, wide, plain * width)
-            } else {
-                pw_pack_straight(PW_F32, source + first, channels, plain, count, wide, plain * width)
+            Product.pack(rows: plain, columns: count, isPaired: isPaired, into: target) { wide in
+                if isTransposed {
+                    pw_pack_transposed(PW_F32, source + first * channels, channels, plain, count, identity, wide, plain * width)
+                } else {
+                    pw_pack_straight(PW_F32, source + first, channels, plain, count, wide, plain * width)
+                }
             }
-            if isPaired { Product.pair(wide, count: Product.panelCount(count), rows: plain, into: target) }
         }
         (self.panels, self.rows, self.isTransposed) = (panels, rows, isTransposed)
     }
@@ -59,14 +59,16 @@ struct GradientPanels {
     let keyRows: HeadPanels?
     let queryRows: HeadPanels, outputRows: HeadPanels
 
-    init(_ saved: Attention.Saved, _ outputGradient: Tensor, heads: Int, needsQuery: Bool, isPaired: Bool) {
+    init(
+        _ query: Tensor, _ key: Tensor, _ value: Tensor, _ outputGradient: Tensor, heads: Int, needsQuery: Bool, isPaired: Bool
+    ) {
         func panels(_ tensor: Tensor, isTransposed: Bool) -> HeadPanels {
             HeadPanels(tensor, heads: heads, isTransposed: isTransposed, isPaired: isPaired)
         }
-        keyColumns = panels(saved.key, isTransposed: true)
-        valueColumns = panels(saved.value, isTransposed: true)
-        keyRows = needsQuery ? panels(saved.key, isTransposed: false) : nil
-        queryRows = panels(saved.query, isTransposed: false)
+        keyColumns = panels(key, isTransposed: true)
+        valueColumns = panels(value, isTransposed: true)
+        keyRows = needsQuery ? panels(key, isTransposed: false) : nil
+        queryRows = panels(query, isTransposed: false)
         outputRows = panels(outputGradient, isTransposed: false)
     }
 }

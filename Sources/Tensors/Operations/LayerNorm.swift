@@ -7,18 +7,23 @@ private import CKernels
 package struct LayerNorm: Sendable {
     /// What the input gradient needs: the input and each row's mean and reciprocal deviation.
     package struct Saved: Sendable {
-        package let input: Tensor
+        fileprivate let kept: KeptTensor
         let mean: Tensor, reciprocalDeviation: Tensor
+
+        package var input: Tensor { kept.tensor }
     }
 
     package let weight: Tensor, bias: Tensor
     package let epsilon: Float
+    private let precision: ProductPrecision
 
-    package init(weight: Tensor, bias: Tensor, epsilon: Float) {
+    /// - Parameter precision: in bf16 the input is kept rounded for the gradient; the norm itself is f32.
+    package init(weight: Tensor, bias: Tensor, epsilon: Float, precision: ProductPrecision = .f32) {
         precondition(weight.count == bias.count)
         self.weight = weight
         self.bias = bias
         self.epsilon = epsilon
+        self.precision = precision
     }
 
     package func forward(_ input: Tensor) -> Tensor {
@@ -38,19 +43,19 @@ package struct LayerNorm: Sendable {
                 input.pointer + at * width, weight.pointer, bias.pointer, result.pointer + at * width, mean.pointer + at,
                 deviation.pointer + at, range.count, width, epsilon)
         }
-        saved = Saved(input: input, mean: mean, reciprocalDeviation: deviation)
+        saved = Saved(kept: KeptTensor(input, precision), mean: mean, reciprocalDeviation: deviation)
         return result
     }
 
     /// dL/dx from dL/dy, both [..., C].
     package func inputGradient(_ outputGradient: Tensor, _ saved: Saved) -> Tensor {
-        let rows = saved.input.rowCount, width = weight.count
-        precondition(outputGradient.count == saved.input.count, "layer norm gradient \(outputGradient.shape) for \(saved.input.shape)")
-        let result = Tensor(uninitialized: saved.input.shape)
+        let input = saved.input, rows = input.rowCount, width = weight.count
+        precondition(outputGradient.count == input.count, "layer norm gradient \(outputGradient.shape) for \(input.shape)")
+        let result = Tensor(uninitialized: input.shape)
         parallelRanges(rows, minimum: max(1, 16384 / width)) { range in
             let at = range.lowerBound
             pw_layer_norm_gradient(
-                saved.input.pointer + at * width, weight.pointer, saved.mean.pointer + at, saved.reciprocalDeviation.pointer + at,
+                input.pointer + at * width, weight.pointer, saved.mean.pointer + at, saved.reciprocalDeviation.pointer + at,
                 outputGradient.pointer + at * width, result.pointer + at * width, range.count, width)
         }
         return result

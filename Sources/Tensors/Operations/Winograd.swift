@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 private import CKernels
-private import Synchronization
 
 /// A 3x3 convolution of stride 1 by Winograd's F(4x4, 3x3): a quarter of the multiplications, at about twice the rounding error.
 ///
@@ -91,7 +90,7 @@ struct Winograd: Sendable {
 /// With little memory it is made anew for every pass, some panels at a time.
 final class WinogradWeight: Sendable {
     private let weight: Weight
-    private let kept = Mutex<(forward: Tensor?, turned: Tensor?)>((nil, nil))
+    private let kept = KeptDirections()
 
     /// Floats of the panels that are transformed at once when none are kept.
     private static let groupLimit = 4 << 20
@@ -101,21 +100,13 @@ final class WinogradWeight: Sendable {
     /// Calls `body` for groups of panels with their transformed weights.
     fileprivate func forEachGroup(_ direction: Weight.Direction, _ body: (Range<Int>, Tensor) -> Void) {
         let panels = Product.panelCount(weight.width(direction))
-        if Compute.memory == .fast { return body(0..<panels, whole(direction, panels)) }
+        if Compute.memory == .fast {
+            return body(0..<panels, kept.tensor(direction) { Winograd.transform(weight, direction, panels: 0..<panels) })
+        }
         let size = max(Compute.threads, Self.groupLimit / (36 * weight.depth(direction) * Product.panelWidth))
         for first in stride(from: 0, to: panels, by: size) {
             let group = first..<min(panels, first + size)
             body(group, Winograd.transform(weight, direction, panels: group))
-        }
-    }
-
-    private func whole(_ direction: Weight.Direction, _ panels: Int) -> Tensor {
-        kept.withLock { kept in
-            let isTurned = if case .turned = direction { true } else { false }
-            if let known = isTurned ? kept.turned : kept.forward { return known }
-            let result = Winograd.transform(weight, direction, panels: 0..<panels)
-            if isTurned { kept.turned = result } else { kept.forward = result }
-            return result
         }
     }
 }

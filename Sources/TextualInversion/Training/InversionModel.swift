@@ -39,7 +39,7 @@ package struct InversionModel: Sendable {
         let losses = MeanSquaredError.forward(prediction, batch.target)
         phase(.unetBackward)
         let outputGradient = MeanSquaredError.inputGradient(prediction, batch.target, factor: factor)
-        guard let savedText, let savedUNet, let contextGradient = unet.contextGradient(outputGradient, savedUNet) else {
+        guard let savedText, let contextGradient = unet.contextGradient(outputGradient, &savedUNet) else {
             return (losses, Tensor(zeros: vectors.shape))
         }
         phase(.textEncoder)
