@@ -108,6 +108,12 @@ import Testing
         #expect(line.hasPrefix("s.yaml:5: \(key): ") && line.contains("not supported by this version"))
     }
 
+    @Test(arguments: ["f16", "half", "1"])
+    func precisionsThatDoNotExistAreRefused(precision: String) {
+        let line = refusal(smallest + "training: {precision: \(precision)}")
+        #expect(line == "s.yaml:5: training.precision: found \"\(precision)\", expected f32, bf16 or auto")
+    }
+
     @Test(arguments: ["buckets", "{buckets: true}"])
     func bucketsAreForLater(resolution: String) {
         let line = refusal(smallest.replacing("pictures: p", with: "pictures: p, resolution: \(resolution)"))

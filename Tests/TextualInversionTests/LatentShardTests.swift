@@ -54,6 +54,23 @@ import Testing
         #expect(try LatentShard(path: copy.file("shard")).encoded() == bytes)
     }
 
+    @Test func nothingComesOfAnAutoencoderThatIsWrittenInPlace() throws {
+        let folder = try TemporaryFolder(copying: InversionFixtures.path("tiny"))
+        let copy = try ModelFolder(path: folder.path), file = try copy.autoencoderWeightFile()
+        let encoder = try LatentEncoder(copy, size: nil, flips: false), generator = try PictureGenerator(copy)
+        var settings = PictureGenerator.Settings()
+        settings.steps = 1
+        _ = try LatentShard.encode(pictures: pictures, with: encoder)
+        _ = try generator.generate("a cat", word: nil, settings: settings)
+        let handle = try #require(FileHandle(forWritingAtPath: file))
+        try handle.seekToEnd()
+        try handle.write(contentsOf: Data([0]))
+        try handle.close()
+        let encoding = #expect(throws: ModelFileError.self) { try LatentShard.encode(pictures: pictures, with: encoder) }
+        let generation = #expect(throws: ModelFileError.self) { try generator.generate("a cat", word: nil, settings: settings) }
+        #expect(encoding?.code == .changed && generation?.code == .changed && encoding?.path == file && generation?.path == file)
+    }
+
     @Test func shardsTrainWithTheSameBitsAndWithoutAutoencoder() throws {
         let folder = try TemporaryFolder(copying: InversionFixtures.path("tiny"))
         let session = try InversionFixtures.shared.get(), shards = try shards([0..<2, 2..<5])

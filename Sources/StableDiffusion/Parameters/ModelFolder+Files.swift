@@ -16,7 +16,7 @@ extension ModelFolder {
     }
 
     /// The autoencoder's weights among `files()`: what training needs no longer once the pictures are encoded.
-    package func autoencoderWeights() throws -> String { relative(try weightFiles()[2]) }
+    package func autoencoderWeights() throws -> String { relative(try autoencoderWeightFile()) }
 
     private func relative(_ file: String) -> String { String(file.dropFirst(path.count + 1)) }
 }

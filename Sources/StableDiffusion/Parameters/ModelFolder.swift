@@ -98,10 +98,10 @@ package struct ModelFolder: Sendable {
         try [weights("text_encoder", ["model"]), weights("unet", ["diffusion_pytorch_model"])]
     }
 
+    package func autoencoderWeightFile() throws -> String { try weights("vae", ["diffusion_pytorch_model"]) }
+
     /// The weight files that this engine reads, for digests.
-    package func weightFiles() throws -> [String] {
-        try [weights("text_encoder", ["model"]), weights("unet", ["diffusion_pytorch_model"]), weights("vae", ["diffusion_pytorch_model"])]
-    }
+    package func weightFiles() throws -> [String] { try trainingWeightFiles() + [autoencoderWeightFile()] }
 
     /// The safetensors file of a part: full precision first, then the half precision variant.
     private func weights(_ part: String, _ names: [String]) throws -> String {

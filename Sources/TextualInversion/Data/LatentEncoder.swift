@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 private import Crypto
+private import ModelFiles
 private import Pictures
 package import StableDiffusion
 package import Studies
@@ -13,6 +14,7 @@ package struct LatentEncoder: Sendable {
     /// Pixels for each latent, in each direction.
     let reduction: Int
     private let encoder: AutoencoderEncoder
+    private let files: FileWatch
 
     /// - Parameters:
     ///   - size: of the pictures in pixels; nil for the model's own size.
@@ -23,20 +25,23 @@ package struct LatentEncoder: Sendable {
         scalingFactor = configuration.scalingFactor
         self.size = try Self.checked(size, model: model, reduction: configuration.reduction)
         self.flips = flips
+        files = try FileWatch([model.autoencoderWeightFile()])
         encoder = try model.autoencoderEncoder()
     }
 
     /// Reads, resizes, crops and encodes one picture.
     ///
-    /// - Parameter name: what the item calls the picture.
+    /// - Throws: also `ModelFileError` when the autoencoder's file was written in place meanwhile.
     func item(_ path: String) throws -> LatentDataSet.Item {
         let picture = try Picture(path: path).resizedAndCropped(width: size.width, height: size.height)
         func moments(_ picture: Picture) -> LatentMoments {
             encoder.forward(Tensor(picture.channelsLast(), shape: [1, size.height, size.width, 3]))
         }
-        return LatentDataSet.Item(
+        let item = LatentDataSet.Item(
             file: path, caption: try Captions.caption(forPicture: path), moments: moments(picture),
             flipped: flips ? moments(picture.flippedHorizontally()) : nil, pixels: Array(SHA256.hash(data: picture.pixels)))
+        try files.check()
+        return item
     }
 
     private static func checked(_ size: PictureSize?, model: ModelFolder, reduction: Int) throws -> PictureSize {

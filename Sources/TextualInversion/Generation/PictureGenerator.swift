@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+private import ModelFiles
 package import Pictures
 package import StableDiffusion
 package import Studies
@@ -21,29 +22,35 @@ package struct PictureGenerator: Sendable {
     private let decoder: AutoencoderDecoder
     private let schedule: NoiseSchedule
     private let encoder: PromptEncoder
+    private let files: FileWatch
     private let reduction: Int, nativeResolution: Int
 
     package init(_ folder: ModelFolder) throws {
+        let files = try FileWatch(folder.weightFiles())
         let textEncoder = try folder.textEncoder()
         try self.init(
             textEncoder: textEncoder, unet: folder.unet(), schedule: folder.noiseSchedule(),
-            encoder: PromptEncoder(tokenizer: folder.tokenizer(), configuration: textEncoder.configuration), folder: folder)
+            encoder: PromptEncoder(tokenizer: folder.tokenizer(), configuration: textEncoder.configuration), folder: folder,
+            files: files)
     }
 
     /// With a model that is in memory already; only the autoencoder's decoder is read.
     package init(_ loaded: LoadedModel, folder: ModelFolder) throws {
         let model = loaded.model
         try self.init(
-            textEncoder: model.textEncoder, unet: model.unet, schedule: model.schedule, encoder: loaded.encoder, folder: folder)
+            textEncoder: model.textEncoder, unet: model.unet, schedule: model.schedule, encoder: loaded.encoder, folder: folder,
+            files: FileWatch([folder.autoencoderWeightFile()]))
     }
 
     private init(
-        textEncoder: TextEncoder, unet: UNet, schedule: NoiseSchedule, encoder: PromptEncoder, folder: ModelFolder
+        textEncoder: TextEncoder, unet: UNet, schedule: NoiseSchedule, encoder: PromptEncoder, folder: ModelFolder,
+        files: FileWatch
     ) throws {
         self.textEncoder = textEncoder
         self.unet = unet
         self.schedule = schedule
         self.encoder = encoder
+        self.files = files
         decoder = try folder.autoencoderDecoder()
         reduction = try folder.autoencoderConfiguration().reduction
         nativeResolution = try folder.nativeResolution()
@@ -78,6 +85,7 @@ package struct PictureGenerator: Sendable {
         }
         guard latents.isFinite else { throw InversionError(.numeric, "the latents of \"\(prompt)\" are not finite") }
         let pixels = decoder.forward(latents)
+        try files.check()
         return Picture(channelsLast: pixels.values, width: size.width, height: size.height)
     }
 }
