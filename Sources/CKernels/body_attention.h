@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Attention's passes over a block of scores. Maxima and the logarithms of sums are to base 2: `scale` has log2(e) in it, and e^x is 2^(x log2 e).
 
 static void softmax_block(float *R scores, size_t rows, size_t columns, size_t stride, float scale, float *R maximum, float *R sum,
                           float *R correction) {
@@ -15,15 +16,15 @@ static void softmax_block(float *R scores, size_t rows, size_t columns, size_t s
         float total[L] = {0}, tail = 0;
         for (i = 0; i + L <= columns; i += L)
             for (size_t l = 0; l < L; l++) {
-                float e = exponential(row[i + l] * scale - now);
+                float e = power_of_two(row[i + l] * scale - now);
                 row[i + l] = e;
                 total[l] += e;
             }
         for (; i < columns; i++) {
-            row[i] = exponential(row[i] * scale - now);
+            row[i] = power_of_two(row[i] * scale - now);
             tail += row[i];
         }
-        float factor = old == -INFINITY ? 0.0f : exponential(old - now);
+        float factor = old == -INFINITY ? 0.0f : power_of_two(old - now);
         correction[r] = factor;
         sum[r] = sum[r] * factor + (lane_sum(total) + tail);
         maximum[r] = now;
@@ -39,7 +40,7 @@ static void probabilities(float *R scores, const float *R log_sum_exp, size_t ro
     for (size_t r = 0; r < rows; r++) {
         float *R row = scores + r * stride;
         float offset = log_sum_exp[r];
-        for (size_t c = 0; c < columns; c++) row[c] = exponential(row[c] * scale - offset);
+        for (size_t c = 0; c < columns; c++) row[c] = power_of_two(row[c] * scale - offset);
     }
 }
 

@@ -68,12 +68,12 @@ void pw_norm_gradient_sums(pw_activation kind, const float *x, const float *dy, 
 void pw_norm_gradient_apply(pw_activation kind, const float *x, const float *dy, const float *scale, const float *shift, const float *p,
                             const float *q, const float *r, float *dx, size_t pixels, size_t channels);
 
-/// One block of an online softmax: scores [rows, columns] (row stride `stride`) become exp(scale * score - new maximum); the running
-/// maximum and sum are updated and correction[r] = exp(old maximum - new maximum).
+/// One block of an online softmax: scores [rows, columns] (row stride `stride`) become 2^(scale * score - new maximum); the running
+/// maximum and sum are updated and correction[r] = 2^(old maximum - new maximum).
 void pw_softmax_block(float *scores, size_t rows, size_t columns, size_t stride, float scale, float *maximum, float *sum, float *correction);
 /// x[r, 0 ..< width] *= factor[r]
 void pw_scale_rows(float *x, const float *factor, size_t rows, size_t width, size_t stride);
-/// scores become probabilities exp(scale * score - logSumExp[r])
+/// scores become probabilities 2^(scale * score - logSumExp[r])
 void pw_probabilities(float *scores, const float *log_sum_exp, size_t rows, size_t columns, size_t stride, float scale);
 /// dp becomes p * (dp - delta[r]) * scale
 void pw_score_gradient(const float *p, float *dp, const float *delta, size_t rows, size_t columns, size_t stride, float scale);

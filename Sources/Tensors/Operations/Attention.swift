@@ -8,7 +8,7 @@ private import Glibc
 /// (Milakov & Gimelshein 2018; Dao et al. 2022, arXiv 2205.14135); the gradient recomputes the scores from its log-sum-exp. Keys and values
 /// are brought into panels once and shared by all blocks of queries; a block's scores stay in the second cache.
 package struct Attention: Sendable {
-    /// What the input gradients need: the inputs, the output and the log-sum-exp [N, heads, Tq] of the scaled scores.
+    /// What the input gradients need: the inputs, the output and the log-sum-exp [N, heads, Tq] of the scaled scores, to base 2.
     package struct Saved: Sendable {
         fileprivate let query: KeptTensor, key: KeptTensor, value: KeptTensor, output: KeptTensor
         fileprivate let logSumExp: Tensor
@@ -59,7 +59,7 @@ package struct Attention: Sendable {
                     rows.count, columns.count, shape.depth, queries.at(at, stride: channels), keys.columns(pair, from: start),
                     into: scores, stride: ScoreBlock.stride)
                 if isCausal { hideFuture(scores, rows: rows, columns: columns) }
-                pw_softmax_block(scores, rows.count, columns.count, ScoreBlock.stride, shape.scale, maximum, sum, correction)
+                pw_softmax_block(scores, rows.count, columns.count, ScoreBlock.stride, shape.binaryScale, maximum, sum, correction)
                 if start > 0 { pw_scale_rows(o, correction, rows.count, shape.depth, channels) }
                 Product.multiply(
                     rows.count, shape.depth, columns.count, ScoreBlock(scores, rows.count, columns.count, isPaired).byRows(),
@@ -68,7 +68,7 @@ package struct Attention: Sendable {
             }
             let lse = logSumExp.pointer + pair * shape.queries + rows.lowerBound
             for row in 0..<rows.count {
-                lse[row] = maximum[row] + logf(sum[row])
+                lse[row] = maximum[row] + log2f(sum[row])
                 correction[row] = 1 / sum[row]
             }
             pw_scale_rows(o, correction, rows.count, shape.depth, channels)
@@ -123,7 +123,8 @@ package struct Attention: Sendable {
                         rows.count, count, shape.depth, queries.at(at, stride: channels),
                         panels.keyColumns.columns(pair, from: start), into: p, stride: ScoreBlock.stride)
                     if isCausal { hideFuture(p, rows: rows, columns: columns) }
-                    pw_probabilities(p, saved.logSumExp.pointer + state, rows.count, count, ScoreBlock.stride, shape.scale)
+                    pw_probabilities(
+                        p, saved.logSumExp.pointer + state, rows.count, count, ScoreBlock.stride, shape.binaryScale)
                     addKeys(p, panels.outputRows, to: valueGradient)
                     Product.multiply(
                         rows.count, count, shape.depth, outputRows.at(at, stride: channels),
@@ -146,6 +147,8 @@ package struct Attention: Sendable {
     private struct Sizes {
         let samples: Int, queries: Int, keys: Int, channels: Int, depth: Int
         let scale: Float
+        /// e^(scale score) = 2^(binaryScale score).
+        var binaryScale: Float { scale * 1.44269504 }
 
         /// Where the first query of a sample and head stands.
         func queryOffset(_ pair: Int) -> Int { offset(pair, tokens: queries) }
