@@ -24,10 +24,11 @@ INLINE float exponential(float x) {
     return p * scale;
 }
 
-/// 2^x to about 1 unit in the last place for x in -125 ... 126, clamped below, NaN kept: x = k + r, |r| <= 1/2, a polynomial in r whose largest
+/// 2^x to about 1 unit in the last place for x in -125 ... 0, clamped outside, NaN kept: x = k + r, |r| <= 1/2, a polynomial in r whose largest
 /// relative error is least (2e-9; 1 at r = 0).
 INLINE float power_of_two(float x) {
     x = x < -125.0f ? -125.0f : x;
+    x = x > 0.0f ? 0.0f : x;
     float shifted = x + 12582912.0f;  // 1.5 * 2^23, as above; its own bits leave by the shift below
     uint32_t bits;
     memcpy(&bits, &shifted, 4);

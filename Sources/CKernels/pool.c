@@ -56,6 +56,14 @@ static void *member(void *argument) {
     return NULL;
 }
 
+int32_t pw_run_on(const int32_t *processors, size_t count) {
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    for (size_t i = 0; i < count; i++)
+        if (processors[i] >= 0 && processors[i] < CPU_SETSIZE) CPU_SET(processors[i], &set);
+    return sched_setaffinity(0, sizeof set, &set);
+}
+
 void pw_set_threads(int32_t count) {
     pthread_mutex_lock(&user);
     if (count < 1) count = 1;

@@ -12,20 +12,19 @@ package struct HostEntry: Equatable, Sendable {
     package var user: String?
     package var host: String
     package var port: Int?
-    package var workers: Int
+    /// Nil: one for each NUMA node of the box.
+    package var workers: Int?
     package var threads: Int?
     /// What people call the box; its workers are `NAME-1`, `NAME-2` and so on.
     package var name: String
 
-    package init(user: String? = nil, host: String, port: Int? = nil, workers: Int = 1, threads: Int? = nil, name: String) {
+    package init(user: String? = nil, host: String, port: Int? = nil, workers: Int? = nil, threads: Int? = nil, name: String) {
         (self.user, self.host, self.port) = (user, host, port)
         (self.workers, self.threads, self.name) = (workers, threads, name)
     }
 
     /// What `ssh` takes as its destination.
     package var destination: String { user.map { "\($0)@\(host)" } ?? host }
-
-    package var workerNames: [String] { (1...workers).map { "\(name)-\($0)" } }
 }
 
 /// The boxes of a fleet, one a line: `[user@]host[:port] [workers=N] [threads=N] [name=NAME]`.

@@ -4,11 +4,13 @@
 package struct WorkerStart: Equatable, Sendable {
     package let name: String
     package let threads: Int?
+    /// The NUMA node that it stays on.
+    package let node: Int?
     /// Whether the script's input has a line with a join token for it; without, it uses the key that it has.
     package let takesToken: Bool
 
-    package init(name: String, threads: Int?, takesToken: Bool) {
-        (self.name, self.threads, self.takesToken) = (name, threads, takesToken)
+    package init(name: String, threads: Int?, node: Int? = nil, takesToken: Bool) {
+        (self.name, self.threads, self.node, self.takesToken) = (name, threads, node, takesToken)
     }
 }
 
@@ -20,7 +22,8 @@ extension RemoteScript {
     package static func start(_ workers: [WorkerStart], digest: String, coordinator: String) -> String {
         let starts = workers.map { worker in
             let threads = worker.threads.map(String.init) ?? ""
-            return "start \(ShellText.words([worker.name, threads, worker.takesToken ? "token" : ""]))"
+            let node = worker.node.map(String.init) ?? ""
+            return "start \(ShellText.words([worker.name, threads, node, worker.takesToken ? "token" : ""]))"
         }
         let checks = workers.map { "check \(ShellText.quoted($0.name))" }
         return prelude + """
@@ -57,6 +60,7 @@ extension RemoteScript {
         mv "$folder/process.new" "$folder/process"
         set -- --name "$name" --cache "$base/cache"
         [ -z "$threads" ] || set -- "$@" --threads "$threads"
+        [ -z "$node" ] || set -- "$@" --node "$node"
         if [ -f "$folder/token" ]; then
             set -- "$@" --join-file "$folder/token"
         else
@@ -71,17 +75,18 @@ extension RemoteScript {
             mv "$1/run.new" "$1/run"
         }
         start() {
-            name=$1 threads=$2 folder=$base/workers/$1
-            [ "$3" != token ] || IFS= read -r token
+            name=$1 threads=$2 node=$3 folder=$base/workers/$1
+            [ "$4" != token ] || IFS= read -r token
             ! alive "$folder" || return 0
             mkdir -p "$folder/config" "$base/cache"
             rm -f "$folder/process" "$folder/token"
-            if [ "$3" = token ]; then
+            if [ "$4" = token ]; then
                 rm -rf "$folder/config"
                 mkdir -p "$folder/config"
                 printf '%s\n' "$token" >"$folder/token"
             fi
-            printf "name='%s' threads='%s' program='%s' coordinator='%s'\n" "$name" "$threads" "$digest" "$coordinator" >"$folder/settings"
+            printf "name='%s' threads='%s' node='%s' program='%s' coordinator='%s'\n" \
+                "$name" "$threads" "$node" "$digest" "$coordinator" >"$folder/settings"
             write_run "$folder"
             [ ! -f "$folder/log" ] || [ "$(wc -c <"$folder/log")" -lt 4194304 ] || mv "$folder/log" "$folder/log.1"
             rm -f "$folder/service"

@@ -66,6 +66,11 @@ struct FleetCommandTests {
         expectOneLine(outcome, Status.failed, "/proc/none", "--cache")
     }
 
+    @Test func aNodeThatTheMachineLacksIsNamed() async throws {
+        let outcome = try await folder.run("worker", "--node", "4095", "--coordinator", "tcp://127.0.0.1:1", "--insecure")
+        expectOneLine(outcome, Status.usage, "--node 4095", "this machine's nodes are")
+    }
+
     @Test func aModelThatIsNowhereIsNotFound() async throws {
         let coordinator = try await RunningCoordinator(in: folder)
         try folder.write(StudyText { $0.model = "nowhere" }.yaml, to: "other.yaml")

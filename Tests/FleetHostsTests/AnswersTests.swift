@@ -10,6 +10,7 @@ struct AnswersTests {
         pseudoword: machine x86_64
         pseudoword: glibc glibc 2.36
         pseudoword: processors 8
+        pseudoword: nodes  0 2
         pseudoword: client 10.0.0.1
         pseudoword: free 5000000
         pseudoword: worker name=box-b-1 process=77 program=abc coordinator=tcp://10.0.0.1:7400
@@ -30,7 +31,7 @@ struct AnswersTests {
 
     @Test func aBoxIsRead() throws {
         let report = try BoxReport.parse(Self.usual)
-        #expect(report.system == "Linux" && report.machine == "x86_64" && report.processors == 8 && report.freeKilobytes == 5_000_000)
+        #expect(report.system == "Linux" && report.machine == "x86_64" && report.processors == 8 && report.nodes == [0, 2] && report.freeKilobytes == 5_000_000)
         #expect(report.clientAddress == "10.0.0.1" && !report.hasProgram)
         #expect(report.workers.map(\.name) == ["box-b-1", "box-b-2"])
         #expect(report.workers[0].process == 77 && report.workers[0].coordinator == "tcp://10.0.0.1:7400")

@@ -23,7 +23,6 @@ struct HostsFileTests {
                 HostEntry(host: "10.0.0.9", workers: 256, threads: 1024, name: "big"),
                 HostEntry(user: "_svc", host: "fd00::7", name: "seven"),
             ])
-        #expect(file.entries[1].workerNames == ["box-b-1", "box-b-2"])
         #expect(file.entries[1].destination == "ann@box-b")
     }
 

@@ -40,6 +40,7 @@ struct RemoteScriptTests {
         try withBox { box in
             let report = try probe(box)
             #expect(report.system == "Linux" && report.clientAddress == "10.0.0.1" && report.processors >= 1)
+            #expect(report.nodes == ProcessorNode.all.map(\.number))
             #expect(report.glibc != nil && report.missingTools.isEmpty && report.workers.isEmpty && !report.hasProgram)
             #expect(!box.exists(""))
             let second = try probe(box, digest: "d")
@@ -83,7 +84,7 @@ struct RemoteScriptTests {
             _ = try probe(box, digest: digest)
             try box.run(RemoteScript.install(digest: digest), input: bytes)
             let workers = [
-                WorkerStart(name: "b-1", threads: 3, takesToken: true), WorkerStart(name: "b-2", threads: nil, takesToken: true),
+                WorkerStart(name: "b-1", threads: 3, node: 0, takesToken: true), WorkerStart(name: "b-2", threads: nil, takesToken: true),
             ]
             let start = RemoteScript.start(workers, digest: digest, coordinator: "tcp://10.0.0.1:7400")
             let output = try box.run(start, input: Data("pwj1-one\npwj1-two\n".utf8)).output
@@ -96,8 +97,8 @@ struct RemoteScriptTests {
             waitFor { box.text("workers/b-2/config/credentials/here.json") == "pwj1-two\n" }
             #expect(box.text("workers/b-1/config/credentials/here.json") == "pwj1-one\n")
             #expect(!box.exists("workers/b-1/token") && !box.exists("workers/b-2/token"))
-            #expect(box.text("workers/b-1/log")?.contains("--name b-1 --cache \(box.base)/cache --threads 3 --join-file") == true)
-            #expect(box.text("workers/b-2/log")?.contains("--threads") == false)
+            #expect(box.text("workers/b-1/log")?.contains("--name b-1 --cache \(box.base)/cache --threads 3 --node 0 --join-file") == true)
+            #expect(box.text("workers/b-2/log")?.contains("--threads") == false && box.text("workers/b-2/log")?.contains("--node") == false)
             #expect(box.text("workers/b-1/log")?.contains("pwj1") == false)
 
             let report = try probe(box, digest: digest)

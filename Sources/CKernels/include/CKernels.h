@@ -14,6 +14,9 @@ extern "C" {
 
 // --- Thread pool and memory (pool.c) ---------------------------------------------------------------------------------
 
+/// Lets the calling thread, and all that it starts from now on, run on these processors only. Returns 0, or -1 when it may run on none of them.
+int32_t pw_run_on(const int32_t *processors, size_t count);
+
 /// Sets how many threads compute together (the caller included). Not to be called while a parallel region runs.
 void pw_set_threads(int32_t count);
 int32_t pw_threads(void);

@@ -2,6 +2,7 @@
 import Access
 import ArgumentParser
 import Fleet
+import FleetHosts
 import Foundation
 import Logging
 import Synchronization
@@ -23,6 +24,7 @@ struct WorkerCommand: ParsableCommand {
     @Option(help: "What people call it (default: HOST/PID).") var name: String?
     @Option(help: "Seconds to finish its work after SIGTERM.") var grace = 20.0
     @OptionGroup var compute: ComputeOptions
+    @Option(help: "Stay on the processors of this NUMA node, and so with memory next to them (lscpu shows the nodes).") var node: Int?
     @Option(help: .hidden) var parent: Int32?
     @Flag(name: .shortAndLong, help: "Say more.") var verbose = false
 
@@ -33,6 +35,7 @@ struct WorkerCommand: ParsableCommand {
     func run() throws {
         StopSignal.install()
         try cache.prepare()
+        if let node { try stay(on: node) }
         compute.apply()
         let host = ProcessInfo.processInfo.hostName
         let place = try self.place(host: host)
@@ -66,6 +69,17 @@ struct WorkerCommand: ParsableCommand {
             while outcome.value == nil, Date() < deadline, !isOrphan() { usleep(50_000) }
         }
         service.stop()
+    }
+
+    private func stay(on number: Int) throws {
+        let nodes = ProcessorNode.all
+        guard let node = nodes.first(where: { $0.number == number }) else {
+            let there = nodes.map { String($0.number) }.joined(separator: ", ")
+            throw CommandLineError(.usage, "--node \(number): this machine's nodes are \(there.isEmpty ? "unknown; leave --node away" : there)")
+        }
+        guard Compute.run(on: node.processors) else {
+            throw CommandLineError(.usage, "--node \(number): this process may run on none of its processors (taskset, control group)")
+        }
     }
 
     private func place(host: String) throws -> (endpoints: [Endpoint], security: SocketSecurity) {

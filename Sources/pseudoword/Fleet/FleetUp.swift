@@ -64,9 +64,9 @@ struct FleetUp: Sendable {
     }
 
     private func start(on box: RemoteBox, report: BoxReport) throws -> Processes {
-        let names = box.entry.workerNames
+        let plan = WorkerPlan(box.entry, on: report, threads: threads), names = plan.names
         let known = Dictionary(report.workers.map { ($0.name, $0) }) { first, _ in first }
-        let absent = names.filter { known[$0]?.process == nil }
+        let absent = names.indices.filter { known[names[$0]]?.process == nil }
         var processes = Processes()
         for name in names {
             guard let process = known[name]?.process else { continue }
@@ -75,12 +75,10 @@ struct FleetUp: Sendable {
         }
         if absent.isEmpty { return processes }
         let address = try self.address ?? CoordinatorAddress.seen(from: report, listening: endpoint)
-        // Each worker gets its share of the box.
-        let share = max(1, report.processors / names.count)
-        let starts = absent.map { name in
+        let starts = absent.map { index in
             WorkerStart(
-                name: name, threads: box.entry.threads ?? threads ?? (names.count > 1 ? share : nil),
-                takesToken: rejoins || known[name]?.coordinator != address)
+                name: names[index], threads: plan.threads, node: plan.node(index),
+                takesToken: rejoins || known[names[index]]?.coordinator != address)
         }
         let newcomers = starts.filter(\.takesToken).count
         let tokens = newcomers > 0 ? try coordinator.joinTokens(newcomers, address: address) : []

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import FleetHosts
 import Foundation
 import Tensors
 
@@ -10,6 +11,8 @@ final class WorkerCrew {
     private let home: URL
     private let cache: URL
     private let logs: URL
+    /// NUMA nodes that the workers go to in turn; empty: they run anywhere.
+    private let nodes: [ProcessorNode]
     private var members: [Process?]
     private var replacements = 0
 
@@ -22,6 +25,8 @@ final class WorkerCrew {
         (self.threads, self.memory, self.endpoint) = (threads, memory, endpoint)
         (self.home, self.cache, self.logs) = (home, cache, logs)
         members = Array(repeating: nil, count: count)
+        let nodes = ProcessorNode.all, fits = nodes.allSatisfy { threads <= $0.processors.count }
+        self.nodes = nodes.count > 1 && count % nodes.count == 0 && fits ? nodes : []
     }
 
     func start() throws {
@@ -69,6 +74,7 @@ final class WorkerCrew {
             "worker", "--coordinator", endpoint, "--home", home.path, "--cache", cache.path, "--threads", String(threads), "--memory",
             memory.rawValue, "--name", "worker-\(index + 1)", "--grace", "0", "--parent", String(getpid()),
         ]
+        if !nodes.isEmpty { process.arguments? += ["--node", String(nodes[index % nodes.count].number)] }
         process.standardOutput = log
         process.standardError = log
         process.standardInput = FileHandle.nullDevice
