@@ -41,7 +41,8 @@ package struct BoxReport: Equatable, Sendable {
             case "machine": report.machine = text
             case "glibc": report.glibc = GlibcVersion(text)
             case "processors": report.processors = Int(text).map { min(max($0, 1), HostsFile.maximumThreads) } ?? 1
-            case "nodes": report.nodes = text.split(separator: " ").prefix(HostsFile.maximumWorkers).compactMap { Int($0) }.filter { $0 >= 0 }
+            case "nodes":
+                report.nodes = text.split(separator: " ").prefix(HostsFile.maximumWorkers).compactMap { Int($0) }.filter { $0 >= 0 }
             case "free": report.freeKilobytes = Int(text)
             case "client": report.clientAddress = text.isEmpty ? nil : text
             case "program": report.hasProgram = text == "yes"

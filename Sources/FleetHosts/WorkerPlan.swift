@@ -9,7 +9,9 @@ package struct WorkerPlan: Equatable, Sendable {
     /// NUMA nodes that the workers go to in turn; empty: they run anywhere.
     private let nodes: [Int]
 
-    /// A worker for each NUMA node unless the hosts file says how many. They stay on nodes of their own when they share out evenly.
+    /// A worker for each NUMA node unless the hosts file says how many.
+    ///
+    /// They stay on nodes of their own when they share out evenly.
     ///
     /// - Parameter threads: for a line of the hosts file that does not say.
     package init(_ entry: HostEntry, on box: BoxReport, threads: Int?) {

@@ -31,7 +31,9 @@ struct AnswersTests {
 
     @Test func aBoxIsRead() throws {
         let report = try BoxReport.parse(Self.usual)
-        #expect(report.system == "Linux" && report.machine == "x86_64" && report.processors == 8 && report.nodes == [0, 2] && report.freeKilobytes == 5_000_000)
+        #expect(
+            report.system == "Linux" && report.machine == "x86_64" && report.processors == 8 && report.nodes == [0, 2]
+                && report.freeKilobytes == 5_000_000)
         #expect(report.clientAddress == "10.0.0.1" && !report.hasProgram)
         #expect(report.workers.map(\.name) == ["box-b-1", "box-b-2"])
         #expect(report.workers[0].process == 77 && report.workers[0].coordinator == "tcp://10.0.0.1:7400")

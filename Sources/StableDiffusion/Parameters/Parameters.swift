@@ -51,7 +51,8 @@ package struct Parameters {
 
     package func groupNorm(channels: Int, groups: Int, epsilon: Float, activation: Activation = .none) throws -> GroupNorm {
         try GroupNorm(
-            weight: tensor("weight", [channels]), bias: tensor("bias", [channels]), groups: groups, epsilon: epsilon, activation: activation,
+            weight: tensor("weight", [channels]), bias: tensor("bias", [channels]), groups: groups, epsilon: epsilon,
+            activation: activation,
             precision: precision)
     }
 

@@ -75,7 +75,8 @@ struct WorkerCommand: ParsableCommand {
         let nodes = ProcessorNode.all
         guard let node = nodes.first(where: { $0.number == number }) else {
             let there = nodes.map { String($0.number) }.joined(separator: ", ")
-            throw CommandLineError(.usage, "--node \(number): this machine's nodes are \(there.isEmpty ? "unknown; leave --node away" : there)")
+            throw CommandLineError(
+                .usage, "--node \(number): this machine's nodes are \(there.isEmpty ? "unknown; leave --node away" : there)")
         }
         guard Compute.run(on: node.processors) else {
             throw CommandLineError(.usage, "--node \(number): this process may run on none of its processors (taskset, control group)")
