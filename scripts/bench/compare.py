@@ -100,18 +100,22 @@ class Comparison:
         except processes.Failure as failure:
             self.skipped |= {peer.name: f"conversion {failure}" for peer in readers}
 
+    def own_command(self, *arguments):
+        return [self.options.pseudoword, "bench", "step", "--model", self.ours_model, *self.shape, *arguments, "--output", "json"]
+
     def command(self, peer):
         """Return the command of a peer; its first run is held against the reference after its timed steps."""
+        if peer.is_pseudoword:
+            return self.own_command(*peer.arguments)
         source = ["--network", self.network, *self.count] if peer.from_network else ["--model", self.model, *self.shape]
         check = ["--reference", self.reference] if self.reference and not self.runs[peer.name] else []
         return [sys.executable, peer.path, *source, *peer.arguments, *check]
 
     def run(self):
         """Run everybody in turns."""
-        ours = [self.options.pseudoword, "bench", "step", "--model", self.ours_model, *self.shape, "--output", "json"]
         for number in range(self.options.rounds):
             self.say(number, "Pseudoword")
-            self.ours.append(processes.run(ours, self.variables))
+            self.ours.append(processes.run(self.own_command(), self.variables))
             for peer in self.options.peers:
                 if peer.name in self.skipped:
                     continue
@@ -123,7 +127,14 @@ class Comparison:
                     self.runs[peer.name] = []
                     continue
                 self.runs[peer.name].append(report)
-                self.checks.setdefault(peer.name, report.get("against_reference"))
+                if peer.name not in self.checks:
+                    self.checks[peer.name] = self.check(peer, report)
+
+    def check(self, peer, report):
+        """Return how the peer's first run agrees with the reference."""
+        if peer.is_pseudoword and self.reference:
+            return reference.verify(self.options, self.ours_model, self.reference, self.variables, peer.arguments)
+        return report.get("against_reference")
 
     def say(self, number, who):
         print(f"{self.title}: round {number + 1} of {self.options.rounds}, {who}", file=sys.stderr, flush=True)
@@ -162,7 +173,7 @@ def main():
         comparison.show()
         done.append(comparison)
         for runs in comparison.runs.values():
-            versions |= runs[0]["versions"] if runs else {}
+            versions |= runs[0].get("versions", {}) if runs else {}
     described = f"{machine.describe()}, load {load:.2f} at the start"
     programs = ", ".join([f"pseudoword {machine.revision()}".strip(), *(f"{name} {version}" for name, version in versions.items())])
     print(f"\nRounds: {options.rounds}, all in turns, every run a fresh process. {described}. {programs}.")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whom Pseudoword is timed against: one table of peers, and why one of them cannot run here."""
+"""Whom Pseudoword, in f32 with all the memory it likes, is timed against, other ways to run it among them: one table of peers, and why one of them cannot run here."""
 
 import argparse
 import importlib.util
@@ -22,6 +22,10 @@ class Peer:
     arguments: tuple[str, ...] = ()
     bf16: bool = False
     trains: bool = True
+
+    @property
+    def is_pseudoword(self):
+        return not self.script
 
     @property
     def from_network(self):
@@ -48,7 +52,11 @@ class Peer:
 
 
 BF16 = ("--precision", "bf16")
+LEAN = ("--memory", "lean")
 PEERS = [
+    Peer("pseudoword-lean", "Pseudoword, lean", "", LEAN),
+    Peer("pseudoword-bf16", "Pseudoword, bf16", "", BF16, bf16=True),
+    Peer("pseudoword-bf16-lean", "Pseudoword, bf16, lean", "", BF16 + LEAN, bf16=True),
     Peer("eager", "PyTorch, eager", "pytorch_step.py"),
     Peer("channels-last", "PyTorch, channels last", "pytorch_step.py", ("--variant", "channels-last")),
     Peer("compile", "PyTorch, torch.compile", "pytorch_step.py", ("--variant", "compile")),

@@ -67,9 +67,10 @@ def convert(options, model, resolution, batch, variables):
     return folder
 
 
-def verify(options, model, reference, variables):
+def verify(options, model, reference, variables, arguments=()):
     """Return Pseudoword's differences from the reference, as the peers report theirs, and whether all outputs pass."""
-    command = [options.pseudoword, "model", "verify", model, reference, "--threads", str(options.threads), "--output", "json"]
+    command = [options.pseudoword, "model", "verify", model, reference, *arguments]
+    command += ["--threads", str(options.threads), "--output", "json"]
     # It ends with 1 when an output is outside its tolerance, and reports all the same.
     report = processes.run(command, variables, accepted=(0, 1))
     outputs = {output["name"]: output for output in report["outputs"]}
