@@ -100,11 +100,11 @@ func parallel(_ count: Int, _ task: (Int) -> Void) {
     }
 }
 
-/// Cuts `count` items into pieces of at least `minimum` items, at most 16 pieces, and runs them on the pool.
+/// Cuts `count` items into pieces of at least `minimum` items, at most 64 pieces, and runs them on the pool.
 ///
 /// The pieces depend on `count` and `minimum` alone, never on the number of threads.
 func parallelRanges(_ count: Int, minimum: Int, _ body: (Range<Int>) -> Void) {
     guard count > 0 else { return }
-    let pieces = max(1, min(16, count / max(1, minimum)))
+    let pieces = max(1, min(64, count / max(1, minimum)))
     parallel(pieces) { piece in body(count * piece / pieces..<count * (piece + 1) / pieces) }
 }

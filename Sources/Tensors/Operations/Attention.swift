@@ -28,7 +28,9 @@ package struct Attention: Sendable {
 
     private static let queryBlock = 128, keyBlock = 256
     /// Keys whose gradients one task computes; each such task has a part of the queries' gradient, and the parts are added in order.
-    private static let keyChunk = 1024
+    ///
+    /// Small enough to keep 32 threads busy with eight heads. It depends on the sizes alone.
+    private static func keyChunk(_ keys: Int) -> Int { keys > 1024 ? 1024 : 256 }
 
     package func forward(query: Tensor, key: Tensor, value: Tensor) -> Tensor {
         var saved: Saved?
@@ -88,29 +90,31 @@ package struct Attention: Sendable {
         let (query, key, value, output) = (saved.query.tensor, saved.key.tensor, saved.value.tensor, saved.output.tensor)
         let shape = sizes(query, key, value), channels = shape.channels
         precondition(outputGradient.count == output.count, "attention gradient \(outputGradient.shape) for \(output.shape)")
-        let pairs = shape.samples * heads, chunks = (shape.keys + Self.keyChunk - 1) / Self.keyChunk
+        let pairs = shape.samples * heads, keyChunk = Self.keyChunk(shape.keys), chunks = (shape.keys + keyChunk - 1) / keyChunk
         let queryParts = needsQuery ? (0..<chunks).map { _ in Tensor(zeros: query.shape) } : []
         let keyGradient = Tensor(zeros: key.shape), valueGradient = Tensor(zeros: value.shape)
         let isPaired = precision.pairs(shape.depth)
         let queries = LeftRows(query, isPaired: isPaired), outputRows = LeftRows(outputGradient, isPaired: isPaired)
         let panels = GradientPanels(query, key, value, outputGradient, heads: heads, needsQuery: needsQuery, isPaired: isPaired)
         let delta = Tensor(uninitialized: [pairs, shape.queries])
-        parallel(pairs) { pair in
-            let at = shape.queryOffset(pair)
+        let blocks = (shape.queries + Self.queryBlock - 1) / Self.queryBlock
+        parallel(pairs * blocks) { task in
+            let (pair, first) = (task / blocks, task % blocks * Self.queryBlock)
+            let at = shape.queryOffset(pair) + first * channels
             pw_row_dots(
-                outputGradient.pointer + at, output.pointer + at, delta.pointer + pair * shape.queries, shape.queries, shape.depth,
-                channels)
+                outputGradient.pointer + at, output.pointer + at, delta.pointer + pair * shape.queries + first,
+                min(Self.queryBlock, shape.queries - first), shape.depth, channels)
         }
         // One task for each head and chunk of keys: the sums over blocks of queries keep one order.
         parallel(pairs * chunks) { task in
             let (pair, chunk) = (task / chunks, task % chunks)
-            let keyBase = shape.keyOffset(pair), chunkEnd = min(shape.keys, (chunk + 1) * Self.keyChunk)
+            let keyBase = shape.keyOffset(pair), chunkEnd = min(shape.keys, (chunk + 1) * keyChunk)
             let p = scratch(0, Self.queryBlock * ScoreBlock.stride), dp = scratch(1, Self.queryBlock * ScoreBlock.stride)
             for first in stride(from: 0, to: shape.queries, by: Self.queryBlock) {
                 let rows = first..<min(shape.queries, first + Self.queryBlock), at = shape.queryOffset(pair) + first * channels
                 let state = pair * shape.queries + first
                 let end = isCausal ? min(chunkEnd, rows.upperBound) : chunkEnd
-                for start in stride(from: chunk * Self.keyChunk, to: end, by: Self.keyBlock) {
+                for start in stride(from: chunk * keyChunk, to: end, by: Self.keyBlock) {
                     let columns = start..<min(end, start + Self.keyBlock), count = columns.count
                     /// Adds a block of scores, transposed, times rows of a head.
                     func addKeys(_ scores: UnsafeMutablePointer<Float>, _ right: HeadPanels, to gradient: Tensor) {

@@ -174,7 +174,7 @@ package struct GroupNorm: Sendable {
         return result
     }
 
-    private func chunkCount(_ input: Tensor) -> Int { max(1, min(16, input.count / input.shape[0] / 32768)) }
+    private func chunkCount(_ input: Tensor) -> Int { max(1, min(64, input.count / input.shape[0] / 32768)) }
 
     /// Calls `body(sample, firstPixel, pixelCount, chunk)` on the pool for every chunk of every sample.
     private func overPixels(_ input: Tensor, _ body: (Int, Int, Int, Int) -> Void) {
