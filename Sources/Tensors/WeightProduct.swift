@@ -15,8 +15,8 @@ struct WeightProduct {
     /// Columns that are packed at once.
     private static let blockColumns = 512
 
-    /// Channels of a block.
-    private var blockDepth: Int {
+    /// Channels of a block, but for the last one; even.
+    var blockDepth: Int {
         let taps = weight.rows(direction, block: 1)
         return taps == 1 ? Self.blockRows : max(2, min(32, Self.blockRows / taps / 2 * 2))
     }

@@ -30,43 +30,60 @@ struct ConvolutionJob {
     }
 
     /// The patches are read where they overlap, in a copy of the picture with a border: the rows of one tap are pixels of a line.
+    ///
+    /// The copy is as a product goes through it, block of channels by block of channels: the pixels of a block lie side by side, which few
+    /// cache lines and pages hold. In the picture itself they are a power of two or nearly so apart, and throw each other out.
     private func multiplyLines(_ product: WeightProduct) {
-        let weight = product.weight, (lines, line) = (outputShape[1], outputShape[2])
-        let (height, span) = ((lines - 1) * stride + weight.kernelHeight, ((line - 1) * stride + weight.kernelWidth) * channels)
-        let unit = product.isPaired ? 2 : 1, picture = bordered(height: height, span: span, isPaired: product.isPaired)
-        let offsets = (0..<weight.taps).map { ($0 / weight.kernelWidth * span + $0 % weight.kernelWidth * channels) / unit }
+        let weight = product.weight, (lines, line) = (outputShape[1], outputShape[2]), block = product.blockDepth
+        let (height, length) = ((lines - 1) * stride + weight.kernelHeight, (line - 1) * stride + weight.kernelWidth)
+        let unit = product.isPaired ? 2 : 1
+        let picture = bordered(height: height, length: length, block: block, isPaired: product.isPaired)
+        func offsets(_ count: Int) -> [Int] {
+            (0..<weight.taps).map { ($0 / weight.kernelWidth * length + $0 % weight.kernelWidth) * count / unit }
+        }
         let grid = ProductGrid(rows: pixels, columns: width, depth: weight.taps * channels, maximumRows: Self.mostRows, unit: line)
-        offsets.withUnsafeBufferPointer { offsets in
-            grid.run(outputShape[0]) { sample, rows, columns in
-                let start = picture.pointer + (sample * height + rows.lowerBound / line * stride) * span / unit
-                run(product, sample, rows, columns) { block in
-                    LeftOperand(
-                        pointer: start + block.lowerBound / unit, stride: stride * channels / unit,
-                        lines: LeftOperand.Lines(length: line, stride: stride * span / unit, offsets: offsets),
-                        isPaired: product.isPaired)
+        offsets(block).withUnsafeBufferPointer { whole in
+            offsets(channels % block).withUnsafeBufferPointer { last in
+                grid.run(outputShape[0]) { sample, rows, columns in
+                    let firstLine = sample * height + rows.lowerBound / line * stride
+                    run(product, sample, rows, columns) { part in
+                        let before = outputShape[0] * height * length * part.lowerBound + firstLine * length * part.count
+                        return LeftOperand(
+                            pointer: picture.pointer + before / unit, stride: stride * part.count / unit,
+                            lines: LeftOperand.Lines(
+                                length: line, stride: stride * length * part.count / unit, offsets: part.count == block ? whole : last),
+                            isPaired: product.isPaired)
+                    }
                 }
             }
         }
     }
 
-    /// [N, height, span]: the input with zeros around it, as f32 or bf16.
-    private func bordered(height: Int, span: Int, isPaired: Bool) -> Tensor {
-        let samples = inputShape[0], left = padding.left * channels, inputSpan = inputShape[2] * channels
-        let copied = max(0, min(inputSpan, span - left))
-        let result = Tensor(uninitialized: [samples * height * span / (isPaired ? 2 : 1)])
-        parallelRanges(samples * height, minimum: max(1, 32768 / span)) { range in
+    /// The input with zeros around it, as f32 or bf16: [N, height, length, block] for each block of channels, the last one may be narrower.
+    private func bordered(height: Int, length: Int, block: Int, isPaired: Bool) -> Tensor {
+        let samples = inputShape[0], (lines, line) = (inputShape[1], inputShape[2])
+        let copied = max(0, min(line, length - padding.left))
+        let result = Tensor(uninitialized: [samples * height * length * channels / (isPaired ? 2 : 1)])
+        parallelRanges(samples * height, minimum: max(1, 32768 / (length * channels))) { range in
             for index in range {
-                let y = index % height - padding.top, source = input + (index / height * inputShape[1] + y) * inputSpan
-                let count = y >= 0 && y < inputShape[1] ? copied : 0
-                if isPaired {
-                    fill(result.halves + index * span) { pw_round_bf16(source, $0, count) }
-                } else {
-                    fill(result.pointer + index * span) { $0.update(from: source, count: count) }
+                let y = index % height - padding.top, source = input + (index / height * lines + y) * line * channels
+                let isInside = y >= 0 && y < lines
+                for first in Swift.stride(from: 0, to: channels, by: block) {
+                    let count = min(block, channels - first), at = (samples * first + index / height * count) * height * length
+                    let place = at + index % height * length * count
+                    if isPaired {
+                        fill(result.halves + place, count) { pw_round_bf16(source + $1 * channels + first, $0, count) }
+                    } else {
+                        fill(result.pointer + place, count) { $0.update(from: source + $1 * channels + first, count: count) }
+                    }
                 }
-                func fill<Element: Numeric>(_ line: UnsafeMutablePointer<Element>, _ copy: (UnsafeMutablePointer<Element>) -> Void) {
-                    line.update(repeating: 0, count: left)
-                    copy(line + left)
-                    (line + left + count).update(repeating: 0, count: span - left - count)
+                func fill<Element: Numeric>(
+                    _ target: UnsafeMutablePointer<Element>, _ count: Int, _ copy: (UnsafeMutablePointer<Element>, _ x: Int) -> Void
+                ) {
+                    let (left, inner) = (padding.left * count, isInside ? copied : 0)
+                    target.update(repeating: 0, count: left)
+                    for x in 0..<inner { copy(target + left + x * count, x) }
+                    (target + left + inner * count).update(repeating: 0, count: (length - inner) * count - left)
                 }
             }
         }
