@@ -57,8 +57,8 @@ static __attribute__((noinline)) void store_edge(const float *R tile, size_t row
 /// One tile of the result: M rows, N vectors of columns, from segments of k elements each. The left operand is read along its rows (element i
 /// of row m at m stride + i), three rows from one pointer, or along its columns (at i stride + m). Four elements of k share the counting:
 /// where another thread of the core takes half of the instructions' slots, every instruction that does not multiply costs time.
-INLINE void tile(const size_t M, const size_t N, const int by_columns, const int pairs, const pw_left *left, const float *a, size_t k, const float *R b, float *c,
-                 size_t c_stride, size_t width, const float *bias, const float *residual) {
+INLINE void tile(const size_t M, const size_t N, const int by_columns, const int pairs, const pw_left *left, const float *a, size_t k,
+                 const float *R b, float *c, size_t c_stride, size_t width, const float *bias, const float *residual) {
     vector sum[PW_ROWS][2];
     UNROLLED for (size_t m = 0; m < M; m++) {
         __builtin_prefetch(c + m * c_stride, 1);

@@ -7,8 +7,8 @@ package struct BoxReport: Equatable, Sendable {
     package var system = "", machine = ""
     package var glibc: GlibcVersion?
     package var processors = 1
-    /// The kernel's numbers of the NUMA nodes that have processors.
-    package var nodes: [Int] = []
+    /// The NUMA nodes with the processors that the login may use.
+    package var nodes: [ProcessorNode] = []
     package var freeKilobytes: Int?
     /// This side's address as the box sees it.
     package var clientAddress: String?
@@ -34,6 +34,7 @@ package struct BoxReport: Equatable, Sendable {
 
     package static func parse(_ output: String) throws(HostsError) -> BoxReport {
         var report = BoxReport(), isComplete = false
+        var nodes: [(number: Int, list: String)] = [], allowed = ""
         for line in RemoteLine.all(in: output) {
             let text = line.rest
             switch line.word {
@@ -41,8 +42,12 @@ package struct BoxReport: Equatable, Sendable {
             case "machine": report.machine = text
             case "glibc": report.glibc = GlibcVersion(text)
             case "processors": report.processors = Int(text).map { min(max($0, 1), HostsFile.maximumThreads) } ?? 1
-            case "nodes":
-                report.nodes = text.split(separator: " ").prefix(HostsFile.maximumWorkers).compactMap { Int($0) }.filter { $0 >= 0 }
+            case "node":
+                let words = text.split(separator: " ")
+                if words.count == 2, nodes.count < HostsFile.maximumWorkers, let number = Int(words[0]), number >= 0 {
+                    nodes.append((number, String(words[1])))
+                }
+            case "allowed": allowed = text
             case "free": report.freeKilobytes = Int(text)
             case "client": report.clientAddress = text.isEmpty ? nil : text
             case "program": report.hasProgram = text == "yes"
@@ -52,6 +57,7 @@ package struct BoxReport: Equatable, Sendable {
             default: break
             }
         }
+        report.nodes = ProcessorNode.usable(nodes, allowed: allowed)
         guard isComplete else { throw HostsError("the box gave no full answer; is its login shell a usual one?") }
         return report
     }

@@ -9,17 +9,37 @@ package struct ProcessorNode: Equatable, Sendable {
     package let number: Int
     package let processors: [Int]
 
-    /// The nodes of this machine that have processors; just one, or none, where memory is the same for all.
-    package static var all: [ProcessorNode] {
-        all { try? String(contentsOfFile: "/sys/devices/system/node/" + $0, encoding: .utf8) }
+    /// The nodes of this machine with the processors that this process may run on (taskset, control groups); none where the kernel says
+    /// nothing of nodes.
+    package static var available: [ProcessorNode] {
+        available { try? String(contentsOfFile: $0, encoding: .utf8) }
     }
 
-    /// - Parameter read: a file below `/sys/devices/system/node`.
-    package static func all(read: (String) -> String?) -> [ProcessorNode] {
-        list(read("online") ?? "").compactMap { number in
-            let processors = list(read("node\(number)/cpulist") ?? "")
-            return processors.isEmpty ? nil : ProcessorNode(number: number, processors: processors)
+    /// - Parameter read: a file of the kernel's.
+    package static func available(read: (String) -> String?) -> [ProcessorNode] {
+        let folder = "/sys/devices/system/node/"
+        let nodes = list(read(folder + "online") ?? "").map { (number: $0, list: read("\(folder)node\($0)/cpulist") ?? "") }
+        let line = (read("/proc/self/status") ?? "").split(separator: "\n").first { $0.hasPrefix("Cpus_allowed_list:") }
+        return usable(nodes, allowed: line.map(String.init) ?? "")
+    }
+
+    /// - Parameters:
+    ///   - nodes: numbers and lists of processors.
+    ///   - allowed: the line `Cpus_allowed_list:` of `/proc/PID/status`; no limit without one.
+    static func usable(_ nodes: [(number: Int, list: String)], allowed: String) -> [ProcessorNode] {
+        let allowed = Set(list(String(allowed.drop { $0 != ":" }.dropFirst())))
+        return nodes.sorted { $0.number < $1.number }.compactMap { node in
+            let processors = list(node.list).filter { allowed.isEmpty || allowed.contains($0) }
+            return processors.isEmpty ? nil : ProcessorNode(number: node.number, processors: processors)
         }
+    }
+
+    /// The nodes that `workers` workers go to in turn; empty when they run anywhere, because there is one node only, they do not share the nodes
+    /// evenly, or their threads would crowd one.
+    package static func places(_ nodes: [ProcessorNode], workers: Int, threads: Int) -> [ProcessorNode] {
+        guard nodes.count > 1, workers % nodes.count == 0 else { return [] }
+        let crowd = threads * (workers / nodes.count)
+        return nodes.allSatisfy { crowd <= $0.processors.count } ? nodes : []
     }
 
     /// The numbers of the kernel's lists, such as `0-3,8-11`; none of a text that is no such list.

@@ -22,14 +22,12 @@ package enum RemoteScript {
             say machine "$(uname -m)"
             say glibc "$(getconf GNU_LIBC_VERSION 2>/dev/null || true)"
             say processors "$(getconf _NPROCESSORS_ONLN 2>/dev/null || true)"
-            nodes=
+            say allowed "$(grep ^Cpus_allowed_list: /proc/self/status || true)"
             for list in /sys/devices/system/node/node[0-9]*/cpulist; do
                 # Not by "read": a byte at a time is not what the kernel gives here.
-                [ -n "$(cat "$list" 2>/dev/null || true)" ] || continue
                 node=${list%/cpulist}
-                nodes="$nodes ${node##*/node}"
+                say node "${node##*/node} $(cat "$list" 2>/dev/null || true)"
             done
-            say nodes "$nodes"
             client=${SSH_CONNECTION:-}
             say client "${client%% *}"
             for tool in cat chmod date df grep gzip mkdir mv nohup rm sha256sum sleep sync tail tar; do

@@ -13,10 +13,10 @@ package enum Compute {
         pw_set_threads(Int32(clamping: count))
     }
 
-    /// Lets this process compute on some of the machine's processors only; to be called before it has computed anything.
+    /// Keeps this process on some of the machine's processors; to be called before it has computed anything.
     ///
     /// - Returns: false when it may run on none of them.
-    package static func run(on processors: [Int]) -> Bool { pw_run_on(processors.map { Int32(clamping: $0) }, processors.count) == 0 }
+    package static func stay(on processors: [Int]) -> Bool { pw_run_on(processors.map { Int32(clamping: $0) }, processors.count) == 0 }
 
     /// Settings of the environment that change the bits of results; empty when none is set.
     package static var settings: String {

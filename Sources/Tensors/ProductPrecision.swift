@@ -3,7 +3,7 @@ private import CKernels
 
 /// The precision in which products multiply.
 ///
-/// Their sums, and everything else, are f32.
+/// Their sums are f32, and everything else but what is kept for the gradient (`KeptTensor`).
 package enum ProductPrecision: String, Sendable, CaseIterable {
     case f32
     /// Both operands of a product are rounded to bf16 when it reads them.

@@ -9,7 +9,7 @@ import Tensors
 
 /// How much memory to take for speed.
 struct MemoryOption: ParsableArguments {
-    @Option(help: "fast, or lean: about a third less memory for a tenth more time, and the same results.")
+    @Option(help: "fast, or lean: a third to a half less memory for up to a tenth more time, and the same results.")
     var memory: Compute.Memory = Compute.memory
 }
 

@@ -68,7 +68,7 @@ struct FleetCommandTests {
 
     @Test func aNodeThatTheMachineLacksIsNamed() async throws {
         let outcome = try await folder.run("worker", "--node", "4095", "--coordinator", "tcp://127.0.0.1:1", "--insecure")
-        expectOneLine(outcome, Status.usage, "--node 4095", "this machine's nodes are")
+        expectOneLine(outcome, Status.usage, "--node 4095", "the nodes that this process may use are")
     }
 
     @Test func aModelThatIsNowhereIsNotFound() async throws {

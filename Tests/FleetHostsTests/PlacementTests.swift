@@ -13,18 +13,27 @@ struct PlacementTests {
         #expect(ProcessorNode.list(text) == numbers)
     }
 
-    @Test func nodesWithoutProcessorsAreLeftOut() {
-        let files = ["online": "0,2-3\n", "node0/cpulist": "0-1,4-5\n", "node2/cpulist": "\n", "node3/cpulist": "2-3\n"]
-        #expect(
-            ProcessorNode.all { files[$0] } == [
-                ProcessorNode(number: 0, processors: [0, 1, 4, 5]), ProcessorNode(number: 3, processors: [2, 3]),
-            ])
-        #expect(ProcessorNode.all { _ in nil }.isEmpty)
+    @Test func nodesAreWhatThisProcessMayUseOfThem() {
+        let folder = "/sys/devices/system/node/"
+        var files = [
+            folder + "online": "0,2-3\n", folder + "node0/cpulist": "0-1,4-5\n", folder + "node2/cpulist": "\n",
+            folder + "node3/cpulist": "2-3\n",
+        ]
+        let all = [ProcessorNode(number: 0, processors: [0, 1, 4, 5]), ProcessorNode(number: 3, processors: [2, 3])]
+        #expect(ProcessorNode.available { files[$0] } == all, "no node without processors")
+        files["/proc/self/status"] = "Name:\tx\nCpus_allowed:\tff\nCpus_allowed_list:\t0-7\nMems_allowed:\t1\n"
+        #expect(ProcessorNode.available { files[$0] } == all)
+        files["/proc/self/status"] = "Cpus_allowed_list:\t1-1,4\n"
+        #expect(ProcessorNode.available { files[$0] } == [ProcessorNode(number: 0, processors: [1, 4])])
+        #expect(ProcessorNode.available { _ in nil }.isEmpty)
     }
 
+    /// 16 processors on as many nodes as there are numbers.
     private func plan(workers: Int?, threads: Int? = nil, nodes: [Int], option: Int? = nil) -> WorkerPlan {
         var report = BoxReport()
-        (report.processors, report.nodes) = (16, nodes)
+        report.processors = 16
+        let size = 16 / max(1, nodes.count)
+        report.nodes = nodes.enumerated().map { ProcessorNode(number: $1, processors: Array($0 * size..<($0 + 1) * size)) }
         return WorkerPlan(HostEntry(host: "b", workers: workers, threads: threads, name: "b"), on: report, threads: option)
     }
 
@@ -49,11 +58,19 @@ struct PlacementTests {
 
     @Test func theLineSaysThreadsThenTheOption() {
         #expect(plan(workers: 2, threads: 3, nodes: [0, 1], option: 5).threads == 3)
-        #expect(plan(workers: nil, nodes: [0, 1], option: 5).threads == 5)
+        let both = plan(workers: nil, nodes: [0, 1], option: 5)
+        #expect(both.names.count == 2 && both.threads == 5 && both.node(1) == 1)
+    }
+
+    @Test func noNodeIsCrowded() {
+        let wide = plan(workers: nil, threads: 16, nodes: [0, 1])
+        #expect(wide.names == ["b-1"] && wide.threads == 16 && wide.node(0) == nil, "its threads need the whole box")
+        let many = plan(workers: 4, threads: 8, nodes: [0, 1])
+        #expect(many.threads == 8 && many.node(0) == nil, "as it was asked for, but anywhere")
     }
 
     @Test func noProcessorIsOnTwoNodes() {
-        let processors = ProcessorNode.all.flatMap(\.processors)
+        let processors = ProcessorNode.available.flatMap(\.processors)
         #expect(Set(processors).count == processors.count)
     }
 }

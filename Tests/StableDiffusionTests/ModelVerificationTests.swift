@@ -39,8 +39,9 @@ struct ModelVerificationTests {
     }
 
     /// What is not kept is computed again by the same instructions.
-    @Test func littleMemoryDoesNotChangeABit() throws {
-        let verification = try ModelVerification(model: ModelFixtures.starter, reference: ModelFixtures.path("starter.safetensors"))
+    @Test(arguments: [ProductPrecision.f32, .bf16]) func littleMemoryDoesNotChangeABit(precision: ProductPrecision) throws {
+        let verification = try ModelVerification(
+            model: ModelFixtures.starter, reference: ModelFixtures.path("starter.safetensors"), precision: precision)
         let fast = try verification.run().map(\.relativeError)
         defer { Compute.memory = .fast }
         Compute.memory = .lean

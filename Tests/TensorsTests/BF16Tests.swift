@@ -24,6 +24,12 @@ struct BF16Tests {
         return (difference / size).squareRoot()
     }
 
+    @Test(arguments: [0, 1, 7, 200_001]) func whatIsKeptIsRoundedToNearest(count: Int) {
+        let tensor = draw([count], 3), kept = KeptTensor(tensor, .bf16)
+        #expect(kept.tensor.values == rounded(tensor).values && kept.shape == [count])
+        #expect(KeptTensor(tensor, .f32).tensor.values == tensor.values)
+    }
+
     /// A product in bf16 is one in f32 of rounded operands: products of two bf16 numbers are exact in f32, only the sums round.
     @Test func linearLayersMultiplyRoundedOperands() {
         for (rows, inputs, outputs) in [(1, 2, 1), (7, 34, 5), (100, 96, 130), (3, 1000, 700), (260, 650, 33)] {

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whom Pseudoword, in f32 with all the memory it likes, is timed against, other ways to run it among them: one table of peers, and why one of them cannot run here."""
+"""Whom Pseudoword is timed against, itself with other settings among them: one table of peers, and why one of them cannot run here."""
 
 import argparse
 import importlib.util

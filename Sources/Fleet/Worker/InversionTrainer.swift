@@ -92,9 +92,9 @@ package final class InversionTrainer: Trainer {
                 return Data(shard.encoded())
             case .preview(let vectors):
                 let session = try session(for: request.study, isCancelled: isCancelled)
-                let picture = try Preview(session, folder: locate(session.study.model)).render(vectors.values)
+                let picture = Result { try Preview(session, folder: locate(session.study.model)).render(vectors.values) }
                 try check(session)
-                return Data(picture)
+                return Data(try picture.get())
             }
         }
     }

@@ -52,8 +52,7 @@ package struct Parameters {
     package func groupNorm(channels: Int, groups: Int, epsilon: Float, activation: Activation = .none) throws -> GroupNorm {
         try GroupNorm(
             weight: tensor("weight", [channels]), bias: tensor("bias", [channels]), groups: groups, epsilon: epsilon,
-            activation: activation,
-            precision: precision)
+            activation: activation, precision: precision)
     }
 
     package func layerNorm(width: Int, epsilon: Float) throws -> LayerNorm {

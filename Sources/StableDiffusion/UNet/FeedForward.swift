@@ -12,20 +12,21 @@ struct FeedForward: Sendable {
         let gateInput: KeptTensor?
     }
 
-    /// Numbers between the linear layers at once when memory is short.
-    private static let leanLimit = 4 << 20
-
     private let norm: LayerNorm
     private let widen: Linear, narrow: Linear
     private let precision: ProductPrecision
+    private let leanLimit: Int
 
-    /// - Parameter parameters: of the transformer block.
-    init(_ parameters: Parameters, width: Int) throws {
+    /// - Parameters:
+    ///   - parameters: of the transformer block.
+    ///   - leanLimit: numbers between the linear layers at once when memory is short.
+    init(_ parameters: Parameters, width: Int, leanLimit: Int = 4 << 20) throws {
         // Kept in f32, so that what is computed again has the bits of what would have been kept.
         norm = try (parameters / "norm3").inF32.layerNorm(width: width, epsilon: 1e-5)
         widen = try (parameters / "ff" / "net" / 0 / "proj").linear(inputs: width, outputs: 8 * width)
         narrow = try (parameters / "ff" / "net" / 2).linear(inputs: 4 * width, outputs: width)
         precision = parameters.precision
+        self.leanLimit = leanLimit
     }
 
     /// [N, T, width] -> [N, T, width].
@@ -61,7 +62,7 @@ struct FeedForward: Sendable {
 
     /// A result of the given shape, computed for as many rows at a time as memory allows.
     private func byRows(_ shape: [Int], _ body: (Range<Int>) -> Tensor) -> Tensor {
-        let rows = shape.dropLast().reduce(1, *), most = max(64, Self.leanLimit / widen.outputs)
+        let rows = shape.dropLast().reduce(1, *), most = max(1, leanLimit / widen.outputs)
         // A library's sums may depend on how many rows it gets.
         let pieces = Compute.backend == .own ? (rows + most - 1) / most : 1
         return Tensor(joining: (0..<pieces).map { body(rows * $0 / pieces..<rows * ($0 + 1) / pieces) }, shape: shape)

@@ -75,9 +75,8 @@ package struct Attention: Sendable {
             }
             pw_scale_rows(o, correction, rows.count, shape.depth, channels)
         }
-        saved = Saved(
-            query: KeptTensor(query, precision), key: KeptTensor(key, precision), value: KeptTensor(value, precision),
-            output: KeptTensor(output, precision), logSumExp: logSumExp)
+        func kept(_ tensor: Tensor) -> KeptTensor { KeptTensor(tensor, isPaired ? .bf16 : .f32) }
+        saved = Saved(query: kept(query), key: kept(key), value: kept(value), output: kept(output), logSumExp: logSumExp)
         return output
     }
 

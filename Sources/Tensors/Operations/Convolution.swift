@@ -16,8 +16,8 @@ package struct Padding: Equatable, Sendable {
 
 /// A two-dimensional convolution as `torch.nn.Conv2d`, channels last, with a frozen weight: only the input gradient exists.
 ///
-/// The first of these ways that fits: a product of matrices for 1x1 kernels, Winograd's algorithm, oneDNN, or rows of patches (made in blocks
-/// that fit the cache, never the whole picture) times the weight.
+/// The first of these ways that fits: a product of matrices for 1x1 kernels, Winograd's algorithm, oneDNN, or patches times the weight,
+/// read where they overlap or copied in blocks that fit the cache.
 package struct Convolution: Sendable {
     package let weight: Weight
     package let bias: Tensor?

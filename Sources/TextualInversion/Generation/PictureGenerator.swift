@@ -83,6 +83,8 @@ package struct PictureGenerator: Sendable {
             latents = sampler.step(
                 latents, noisePrediction: Guidance.combine(prediction, scale: settings.guidanceScale), timestep: timestep)
         }
+        // First, for what comes of a file that is being written is no word's fault.
+        try files.check()
         guard latents.isFinite else { throw InversionError(.numeric, "the latents of \"\(prompt)\" are not finite") }
         let pixels = decoder.forward(latents)
         try files.check()

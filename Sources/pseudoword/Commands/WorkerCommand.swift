@@ -72,14 +72,14 @@ struct WorkerCommand: ParsableCommand {
     }
 
     private func stay(on number: Int) throws {
-        let nodes = ProcessorNode.all
+        let nodes = ProcessorNode.available
         guard let node = nodes.first(where: { $0.number == number }) else {
             let there = nodes.map { String($0.number) }.joined(separator: ", ")
             throw CommandLineError(
-                .usage, "--node \(number): this machine's nodes are \(there.isEmpty ? "unknown; leave --node away" : there)")
+                .usage, "--node \(number): the nodes that this process may use are \(there.isEmpty ? "unknown; leave --node away" : there)")
         }
-        guard Compute.run(on: node.processors) else {
-            throw CommandLineError(.usage, "--node \(number): this process may run on none of its processors (taskset, control group)")
+        guard Compute.stay(on: node.processors) else {
+            throw CommandLineError(.failed, "--node \(number): the kernel does not let this process stay on its processors")
         }
     }
 

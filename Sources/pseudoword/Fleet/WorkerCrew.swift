@@ -25,8 +25,7 @@ final class WorkerCrew {
         (self.threads, self.memory, self.endpoint) = (threads, memory, endpoint)
         (self.home, self.cache, self.logs) = (home, cache, logs)
         members = Array(repeating: nil, count: count)
-        let nodes = ProcessorNode.all, fits = nodes.allSatisfy { threads <= $0.processors.count }
-        self.nodes = nodes.count > 1 && count % nodes.count == 0 && fits ? nodes : []
+        nodes = ProcessorNode.places(ProcessorNode.available, workers: count, threads: threads)
     }
 
     func start() throws {
