@@ -17,7 +17,7 @@ package struct WorkerPlan: Equatable, Sendable {
     package init(_ entry: HostEntry, on box: BoxReport, threads: Int?) {
         let given = entry.threads ?? threads
         func places(_ workers: Int) -> [ProcessorNode] {
-            ProcessorNode.places(box.nodes, workers: workers, threads: given ?? max(1, box.processors / workers))
+            ProcessorNode.places(box.nodes, workers: workers, threads: given ?? max(1, box.processors / max(1, workers)))
         }
         let count = entry.workers ?? (places(box.nodes.count).isEmpty ? 1 : box.nodes.count)
         names = (1...count).map { "\(entry.name)-\($0)" }

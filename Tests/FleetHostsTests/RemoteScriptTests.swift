@@ -96,6 +96,7 @@ struct RemoteScriptTests {
             #expect(reports.count == 2)
             waitFor { box.text("workers/b-2/config/credentials/here.json") == "pwj1-two\n" }
             #expect(box.text("workers/b-1/config/credentials/here.json") == "pwj1-one\n")
+            waitFor { !box.exists("workers/b-1/token") && !box.exists("workers/b-2/token") }
             #expect(!box.exists("workers/b-1/token") && !box.exists("workers/b-2/token"))
             #expect(box.text("workers/b-1/log")?.contains("--name b-1 --cache \(box.base)/cache --threads 3 --node 0 --join-file") == true)
             #expect(box.text("workers/b-2/log")?.contains("--threads") == false && box.text("workers/b-2/log")?.contains("--node") == false)
